@@ -1,0 +1,45 @@
+// What travels through Redis: ids, envelopes and plans, never content. A leaf of the queue.
+import type { Disposition } from '../../policies/policy.ts'
+import type { Authentication } from '../../scanners/scanner.ts'
+import type { Envelope } from '../message.ts'
+import type { Reply } from '../reply.ts'
+
+/** What was decided for one recipient, in a form that survives Redis and the outcome log. */
+export type Planned = {
+  recipient: string
+  disposition: Disposition
+  policy: string
+  reason: string
+  fields?: string[]
+}
+
+/** The decisions for a whole message, and what a later DSN needs to know. */
+export type Plan = {
+  recipients: Planned[]
+  authentication: Authentication
+}
+
+export type ScanJob = {
+  envelope: Envelope
+  /** 1 for the first try. */
+  attempt: number
+  /** The process whose session holds the dot; absent in custody. */
+  replyTo?: string
+  /** Milliseconds since the epoch; a job not in custody ends with it. */
+  deadline?: number
+}
+
+export type RelayJob = ScanJob & { plan: Plan }
+
+/** A hint to the waiting session that it should look: the outcome log is the truth. */
+export type Hint = {
+  id: string
+  /**
+   * - `settled`: look at the log.
+   * - `tempfail`: no verdict, nothing was done, answer `reply` (4xx).
+   * - `reject`: every recipient is refused by policy, nothing was done, answer `reply` (5xx).
+   * - `hold`: take custody, this will take longer.
+   */
+  kind: 'settled' | 'tempfail' | 'reject' | 'hold'
+  reply?: Reply
+}
