@@ -1,0 +1,33 @@
+#!/bin/sh
+# Names and ends every process that a test run (its mark, its folder) left behind; fails if there was one.
+set -u
+mark=$1
+folder=$2
+
+# Servers that rename themselves overwrite their environment, so the folder is a second mark.
+belongs() {
+  {
+    tr '\0' '\n' <"$1/environ" | grep -qxF "SALLYPORT_TEST_RUN=$mark" ||
+      tr '\0' ' ' <"$1/cmdline" | grep -qF "$folder/" ||
+      ls -l "$1/cwd" "$1/fd/" | grep -qF -- "-> $folder"
+  } 2>/dev/null
+}
+look() {
+  for process in /proc/[0-9]*; do
+    pid=${process#/proc/}
+    [ "$pid" -ne $$ ] && belongs "$process" && echo "$pid"
+  done
+}
+
+# What was told to stop a moment ago may still be about it.
+tries=0
+while left=$(look) && [ -n "$left" ] && [ "$tries" -lt 30 ]; do
+  tries=$((tries + 1))
+  sleep 0.1
+done
+[ -n "$left" ] || exit 0
+for pid in $left; do
+  echo "not ok  left behind: $pid $({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null)"
+  kill -9 "$pid" 2>/dev/null
+done
+exit 1
