@@ -17,15 +17,15 @@ look() {
     pid=${process#/proc/}
     [ "$pid" -ne $$ ] && belongs "$process" && echo "$pid"
   done
+  return 0
 }
 
 # What was told to stop a moment ago may still be about it.
-tries=0
-while left=$(look) && [ -n "$left" ] && [ "$tries" -lt 30 ]; do
-  tries=$((tries + 1))
-  sleep 0.1
+for _ in 1 2 3 4 5 6; do
+  left=$(look)
+  [ -z "$left" ] && exit 0
+  sleep 0.3
 done
-[ -n "$left" ] || exit 0
 for pid in $left; do
   echo "not ok  left behind: $pid $({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null)"
   kill -9 "$pid" 2>/dev/null
