@@ -4,193 +4,246 @@ import { ldapSettings } from '../../policies/directory/ldap.ts'
 import { clamavSettings } from '../../scanners/clamav.ts'
 import { rspamdSettings } from '../../scanners/rspamd.ts'
 import { spamassassinSettings } from '../../scanners/spamassassin.ts'
+import { limits, retry } from './limits.ts'
 import { duration, size } from './units.ts'
 
 const tls = z.strictObject({
-  /** PEM file with the certificate chain. */
-  cert: z.string(),
-  /** PEM file with the private key. */
-  key: z.string(),
+  cert: z.string().describe('PEM file with the certificate chain, our own certificate first.'),
+  key: z.string().describe('PEM file with its private key, without a passphrase.'),
 })
 
 const listener = z.strictObject({
-  /** `0.0.0.0:25`, `[::]:25`. */
-  address: z.string(),
-  /** One pair, or several chosen by SNI (the first is the default). Makes the listener offer STARTTLS. */
-  tls: z.union([tls, z.array(tls).min(1).max(1000)]).optional(),
-  /** TLS from the first octet (RFC 8314 §3.3) instead of STARTTLS. */
-  implicit: z.boolean().default(false),
-  /** Networks whose PROXY protocol header is believed; nobody else's is read. */
-  proxyProtocol: z.array(z.string()).default([]),
+  address: z.string().describe('IP address and port: `0.0.0.0:25`, `[::]:25`.'),
+  tls: z
+    .union([tls, z.array(tls).min(1).max(1000)])
+    .optional()
+    .describe('Offers STARTTLS. One pair, or several chosen by SNI (the first is the default).'),
+  implicit: z
+    .boolean()
+    .default(false)
+    .describe('TLS from the first octet (RFC 8314 §3.3) instead of STARTTLS.'),
+  proxyProtocol: z
+    .array(z.string())
+    .max(1000)
+    .default([])
+    .describe("Networks whose PROXY protocol header is believed; nobody else's is read."),
 })
 
+const score = z.number().min(-1000).max(1000)
+const tag = 'From this score on, mail carries X-Sallyport-Spam fields.'
+const quarantine = 'From this score on, mail goes to the quarantine.'
+const reject = 'From this score on, mail is refused with 550 5.7.1.'
 const spam = z.strictObject({
-  /** From this score on, relayed mail carries `X-Sallyport-Spam` fields. */
-  tag: z.number().default(5),
-  /** From this score on, mail goes to the quarantine. */
-  quarantine: z.number().default(8),
-  /** From this score on, mail is refused with 550 5.7.1. */
-  reject: z.number().default(15),
+  tag: score.default(5).describe(tag),
+  quarantine: score.default(8).describe(quarantine),
+  reject: score.default(15).describe(reject),
+})
+/** Not `spam.partial()`: that fills in defaults where the file's general `spam` must show through. */
+const spamOverride = z.strictObject({
+  tag: score.optional().describe(tag),
+  quarantine: score.optional().describe(quarantine),
+  reject: score.optional().describe(reject),
 })
 
 const action = z.enum(['tempfail', 'hold', 'relay', 'relayMarked', 'reject', 'quarantine'])
 
-/** What to do when a scanner gives no verdict, by kind of failure. */
+const failures = {
+  down: 'No connection to the engine, or it broke.',
+  slow: 'Its deadline passed.',
+  limit: "The engine's own limits were exceeded.",
+  garbled: 'A reply not understood.',
+}
 const matrixRow = z.strictObject({
-  down: action.default('tempfail'),
-  slow: action.default('hold'),
-  limit: action.default('tempfail'),
-  garbled: action.default('tempfail'),
+  down: action.default('tempfail').describe(failures.down),
+  slow: action.default('hold').describe(failures.slow),
+  limit: action.default('tempfail').describe(failures.limit),
+  garbled: action.default('tempfail').describe(failures.garbled),
 })
-const matrix = z.strictObject({
-  clamav: matrixRow.optional(),
-  rspamd: matrixRow.optional(),
-  spamassassin: matrixRow.optional(),
+const rowOverride = z.strictObject({
+  down: action.optional().describe(failures.down),
+  slow: action.optional().describe(failures.slow),
+  limit: action.optional().describe(failures.limit),
+  garbled: action.optional().describe(failures.garbled),
 })
+const matrixOf = <Row extends typeof matrixRow | typeof rowOverride>(row: Row) =>
+  z.strictObject({
+    clamav: row.optional().describe('What to do when ClamAV gives no verdict.'),
+    rspamd: row.optional().describe('What to do when rspamd gives no verdict.'),
+    spamassassin: row.optional().describe('What to do when SpamAssassin gives no verdict.'),
+  })
+const matrix = matrixOf(matrixRow)
 
 const domain = z.strictObject({
-  /** Where its mail goes: `smtp://`, `smtp+tls://`, `smtps://`, `lmtp://` and `host:port`, or `mx:example.org`; several are tried in order. */
-  nextHop: z.union([z.string(), z.array(z.string()).min(1).max(16)]),
-  /** Name of the directory that knows its recipients; without it every local part is accepted. */
-  directory: z.string().optional(),
-  /** Overrides `spam` for this domain, key by key. */
-  spam: spam.partial().optional(),
-  /** Overrides `failure` for this domain, scanner by scanner. */
-  failure: matrix.optional(),
-  /** What the client hears when the next hop can't take the mail now: 250 and we try on, or 451. */
-  deferred: z.enum(['custody', 'tempfail']).default('custody'),
+  nextHop: z
+    .union([z.string(), z.array(z.string()).min(1).max(16)])
+    .describe(
+      'Where its mail goes: `smtp://`, `smtp+tls://`, `smtps://` or `lmtp://` with `host:port`, ' +
+        'or `mx:example.org`. Several are tried in order.',
+    ),
+  directory: z
+    .string()
+    .optional()
+    .describe('The directory that knows its recipients; without one any local part is accepted.'),
+  spam: spamOverride.optional().describe('Overrides `spam` for this domain, key by key.'),
+  failure: matrixOf(rowOverride)
+    .optional()
+    .describe('Overrides `failure` for this domain, key by key.'),
+  deferred: z
+    .enum(['custody', 'tempfail'])
+    .default('custody')
+    .describe('When the next hop cannot take mail now: say 250 and try on, or say 451.'),
 })
 
 const cache = {
-  /** How long a recipient found is believed. */
-  positiveTtl: duration.default(600_000),
-  /** How long a recipient not found is believed. */
-  negativeTtl: duration.default(60_000),
-  /** Entries kept. */
-  cacheEntries: z.int().min(0).max(10_000_000).default(100_000),
+  positiveTtl: duration('0', '7d')
+    .prefault('10m')
+    .describe('How long a recipient that was found is believed to exist.'),
+  negativeTtl: duration('0', '7d')
+    .prefault('1m')
+    .describe('How long a recipient that was not found is believed not to.'),
+  cacheEntries: z.int().min(0).max(10_000_000).default(100_000).describe('Answers remembered.'),
 }
 const directory = z.union([
-  z.strictObject({ ldap: ldapSettings, ...cache }),
+  z.strictObject({ ldap: ldapSettings.describe('Asks LDAP or Active Directory.'), ...cache }),
   z.strictObject({
-    /** A file with one address a line; `@example.org` takes a whole domain, `#` starts a comment. Re-read when it changes. */
-    file: z.string(),
+    file: z
+      .string()
+      .describe(
+        'A file with one address a line; `@example.org` takes a whole domain, `#` starts a ' +
+          'comment. Re-read when it changes.',
+      ),
     ...cache,
   }),
 ])
 
 const redis = z.union([
   z.literal('embedded'),
-  /** `redis://host:6379/0`, `rediss://…`, `unix:/run/redis.sock`. */
   z.string(),
   z.strictObject({
-    sentinels: z.array(z.string()).min(1),
-    name: z.string(),
-    password: z.string().optional(),
+    sentinels: z.array(z.string()).min(1).max(16).describe('The sentinels, each `host:port`.'),
+    name: z.string().min(1).describe("The master's name, as the sentinels know it."),
+    password: z.string().optional().describe('Better: passwordFile.'),
+    passwordFile: z.string().optional().describe('A file with the password.'),
   }),
 ])
 
-const limits = z.strictObject({
-  /** Client networks without per-client limits. */
-  exempt: z.array(z.string()).default([]),
-  /** Connections at once, over all listeners of one receive process. */
-  connections: z.int().min(1).max(100_000).default(2000),
-  /** Connections at once from one client address. */
-  connectionsPerClient: z.int().min(1).max(100_000).default(50),
-  /** Recipients in one transaction (RFC 5321 §4.5.3.1.8 asks for at least 100). */
-  recipients: z.int().min(1).max(100_000).default(1000),
-  /** Refused commands in one session before 421. */
-  errors: z.int().min(1).max(1000).default(20),
-  /** Idle time before 421 (RFC 5321 §4.5.3.2.7). */
-  idle: duration.default(300_000),
-  /** Time one DATA may take in all. */
-  data: duration.default(1_800_000),
-  /** Octets per second a DATA must keep, measured over each minute. */
-  dataRate: z.int().min(0).default(100),
-  /** `Received` fields before a message counts as looping (RFC 5321 §6.3). */
-  hops: z.int().min(1).max(1000).default(100),
-  /** Octets of the whole header section. */
-  headerSection: size.default(262_144),
-  /** Header fields in the header section. */
-  headerFields: z.int().min(10).max(100_000).default(1000),
-  /** Lines one folded header field may have. */
-  headerFolds: z.int().min(10).max(100_000).default(1000),
-  /** Content the spool's file system must have free for mail to be accepted. */
-  spoolFree: size.default(104_857_600),
-})
-
-const retry = z.strictObject({
-  /** Wait after the first failed attempt; doubled each time, with jitter. */
-  first: duration.default(120_000),
-  /** Longest wait between attempts. */
-  longest: duration.default(14_400_000),
-  /** When we give up and notify the sender (RFC 5321 §4.5.4.1: 4–5 days). */
-  expire: duration.default(432_000_000),
-})
-
 export const configSchema = z.strictObject({
-  /** Our name in the greeting, in EHLO and in `Received` fields. */
-  hostname: z.string(),
-  /** Spool, quarantine, journal and embedded servers' files live below it. */
-  state: z.string(),
-  /** Its own key, because several gateways may share it. */
-  spool: z.string().optional(),
-  listen: z.array(listener).min(1).max(64),
-  /** Whom the workers run as when started by root. */
-  user: z.string().optional(),
-  maxMessageSize: size.default(52_428_800),
-  /** Offer SMTPUTF8 (RFC 6531). */
-  smtpUtf8: z.boolean().default(false),
-  /** Where mail to `<postmaster>` without a domain goes (RFC 5321 §4.5.1). */
-  postmaster: z.string(),
-  /** The domains we take mail for; anything else is refused. */
-  domains: z.record(z.string(), domain),
-  directory: z.record(z.string(), directory).default({}),
-  redis: redis.default('embedded'),
+  hostname: z.string().describe('Our name in the greeting, in EHLO and in `Received` fields.'),
+  state: z.string().describe("Spool, quarantine, journal and embedded servers' files lie below."),
+  spool: z
+    .string()
+    .optional()
+    .describe('Its own key, because several gateways may share it. Otherwise `spool` in `state`.'),
+  listen: z.array(listener).min(1).max(64).describe('Where we take mail.'),
+  user: z.string().min(1).optional().describe('Whom the workers run as when started by root.'),
+  maxMessageSize: size('1KiB', '2GiB')
+    .prefault('50MiB')
+    .describe('Largest content accepted; RFC 5321 §4.5.3.1.7 asks for at least 64 KiB.'),
+  smtpUtf8: z.boolean().default(false).describe('Offer SMTPUTF8 (RFC 6531).'),
+  postmaster: z
+    .string()
+    .describe('Where mail to `<postmaster>` without a domain goes (RFC 5321 §4.5.1).'),
+  domains: z
+    .record(z.string(), domain)
+    .describe('The domains we take mail for; anything else is refused: never an open relay.'),
+  directory: z
+    .record(z.string(), directory)
+    .default({})
+    .describe('Who exists: directories by name, for `domains` to refer to.'),
+  redis: redis
+    .default('embedded')
+    .describe(
+      '`embedded`, `redis://host:6379/0`, `rediss://…`, `unix:/run/redis.sock`, or sentinels.',
+    ),
   scanners: z
     .strictObject({
-      clamav: z.union([z.literal('embedded'), clamavSettings]).optional(),
-      rspamd: rspamdSettings.optional(),
-      spamassassin: spamassassinSettings.optional(),
+      clamav: z
+        .union([z.literal('embedded'), clamavSettings])
+        .optional()
+        .describe('Viruses: `embedded` starts a private clamd, or say where clamd listens.'),
+      rspamd: rspamdSettings.optional().describe('Spam score, SPF and DKIM by rspamd.'),
+      spamassassin: spamassassinSettings.optional().describe("Spam score by SpamAssassin's spamd."),
     })
-    .default({}),
-  spam: spam.prefault({}),
-  /** What to do when a scanner gives no verdict: the failure matrix. */
-  failure: matrix.prefault({}),
-  quarantine: z.strictObject({ keepDays: z.number().min(0).default(30) }).prefault({}),
+    .default({})
+    .describe('Who looks at every message; each one configured must give its verdict.'),
+  spam: spam.prefault({}).describe("What rspamd's or SpamAssassin's score leads to."),
+  failure: matrix
+    .prefault({})
+    .describe(
+      'The failure matrix: what to do when a scanner gives no verdict, by kind of failure.',
+    ),
+  quarantine: z
+    .strictObject({
+      keepDays: z
+        .number()
+        .min(0)
+        .max(36_500)
+        .default(30)
+        .describe('Days until what lies in it is removed.'),
+    })
+    .prefault({})
+    .describe('A Maildir below `state`.'),
   hold: z
     .strictObject({
-      /** How long the client waits after the dot; 0 takes custody at once. At most 540. */
-      seconds: z.number().min(0).max(540).default(30),
+      seconds: z
+        .number()
+        .min(0)
+        .max(540)
+        .default(30)
+        .describe('How long the client waits after the dot; 0 takes custody at once.'),
     })
-    .prefault({}),
-  retry: retry.prefault({}),
-  /** The way out for DSNs; without it undeliverable mail is quarantined. */
-  notifications: z.strictObject({ nextHop: z.string() }).optional(),
+    .prefault({})
+    .describe('Holding the dot: answering only when the fate of the message is known.'),
+  retry: retry.prefault({}).describe('When mail in custody is tried again.'),
+  notifications: z
+    .strictObject({ nextHop: z.string().describe('As in `domains`, one only.') })
+    .optional()
+    .describe('The way out for DSNs; without it undeliverable mail is quarantined.'),
   relay: z
     .strictObject({
-      /** Connections at once to one next hop. */
-      concurrency: z.int().min(1).max(1000).default(20),
-      /** PEM file of the authorities to trust for `smtp+tls://` and `smtps://`; the system's own where absent. */
-      caFile: z.string().optional(),
+      concurrency: z
+        .int()
+        .min(1)
+        .max(1000)
+        .default(20)
+        .describe('Connections at once to one next hop.'),
+      caFile: z
+        .string()
+        .optional()
+        .describe("PEM file of the authorities to trust; the system's own where absent."),
     })
-    .prefault({}),
-  /** For policies and SPF; next-hop names use the system's resolver. */
-  dns: z.strictObject({ servers: z.array(z.string()).min(1) }).optional(),
-  http: z.strictObject({ address: z.string().default('127.0.0.1:9090') }).optional(),
-  limits: limits.prefault({}),
-  /** Worker processes: a number of each kind, or `auto` by the machine's cores. */
+    .prefault({})
+    .describe('The way in, to the next hops.'),
+  dns: z
+    .strictObject({ servers: z.array(z.string()).min(1).max(8).describe('`address:port`.') })
+    .optional()
+    .describe("For policies and SPF; next-hop names use the system's resolver."),
+  http: z
+    .strictObject({
+      address: z.string().default('127.0.0.1:9090').describe('IP address and port.'),
+    })
+    .optional()
+    .describe('/metrics, /health/live and /health/ready.'),
+  limits: limits.prefault({}).describe('What one client, and all of them, may ask of us.'),
   processes: z
     .union([
       z.literal('auto'),
       z.strictObject({
-        receive: z.int().min(1).max(64).default(1),
-        work: z.int().min(1).max(64).default(1),
+        receive: z.int().min(1).max(64).default(1).describe('Processes that talk to clients.'),
+        work: z.int().min(1).max(64).default(1).describe('Processes that scan and relay.'),
       }),
     ])
-    .default('auto'),
+    .default('auto')
+    .describe("Worker processes: a number of each kind, or `auto` by the machine's cores."),
   log: z
-    .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') })
-    .prefault({}),
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error'])
+        .default('info')
+        .describe('The least of what is logged.'),
+    })
+    .prefault({})
+    .describe('JSON lines on standard output.'),
 })
 
 export type Config = z.infer<typeof configSchema> & {

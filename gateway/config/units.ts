@@ -1,4 +1,4 @@
-// Sizes, durations and names as people write them in YAML, turned into numbers with a unit in their name.
+// Sizes and durations as people write them in YAML, turned into numbers of octets and milliseconds.
 import { z } from 'zod'
 
 const SIZE = /^(\d+(?:\.\d+)?)\s*(B|KB|KiB|MB|MiB|GB|GiB)?$/i
@@ -12,17 +12,6 @@ const SIZE_FACTOR: Record<string, number> = {
   gib: 1024 ** 3,
 }
 
-/** Octets, written as a number or `50MiB`, `64KiB`, `1GB`. */
-export const size = z.union([z.number(), z.string()]).transform((value, context): number => {
-  const match = SIZE.exec(String(value).trim())
-  const factor = SIZE_FACTOR[(match?.[2] ?? 'B').toLowerCase()]
-  if (!match || factor === undefined) {
-    context.addIssue({ code: 'custom', message: 'not a size: write octets, or 64KiB, 50MiB, 1GiB' })
-    return z.NEVER
-  }
-  return Math.floor(Number(match[1]) * factor)
-})
-
 const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/
 const DURATION_FACTOR: Record<string, number> = {
   ms: 1,
@@ -32,16 +21,45 @@ const DURATION_FACTOR: Record<string, number> = {
   d: 86_400_000,
 }
 
-/** Milliseconds, written as a number of seconds or `500ms`, `30s`, `10m`, `4h`, `5d`. */
-export const duration = z.union([z.number(), z.string()]).transform((value, context): number => {
-  const match = DURATION.exec(String(value).trim())
+/** Octets of `50MiB`, `64KiB`, `1GB` or a bare number; undefined for anything else. */
+export function parseSize(text: string): number | undefined {
+  const match = SIZE.exec(text.trim())
+  const factor = SIZE_FACTOR[(match?.[2] ?? 'B').toLowerCase()]
+  return match && factor !== undefined ? Math.floor(Number(match[1]) * factor) : undefined
+}
+
+/** Milliseconds of `500ms`, `30s`, `10m`, `4h`, `5d` or a bare number of seconds; undefined otherwise. */
+export function parseDuration(text: string): number | undefined {
+  const match = DURATION.exec(text.trim())
   const factor = DURATION_FACTOR[match?.[2] ?? 's']
-  if (!match || factor === undefined) {
-    context.addIssue({
-      code: 'custom',
-      message: 'not a duration: write seconds, or 500ms, 30s, 10m, 4h, 5d',
-    })
+  return match && factor !== undefined ? Math.round(Number(match[1]) * factor) : undefined
+}
+
+/** A setting in octets, written as a number or `50MiB`, between two such sizes. */
+export const size = (least: string, most: string) =>
+  between(parseSize, least, most, 'a size', 'octets, or 64KiB, 50MiB, 1GiB')
+
+/** A setting in milliseconds, written in seconds or as `30s`, `10m`, between two such durations. */
+export const duration = (least: string, most: string) =>
+  between(parseDuration, least, most, 'a duration', 'seconds, or 500ms, 30s, 10m, 4h, 5d')
+
+function between(
+  parse: (text: string) => number | undefined,
+  least: string,
+  most: string,
+  what: string,
+  form: string,
+) {
+  const [lowest, highest] = [parse(least), parse(most)]
+  if (lowest === undefined || highest === undefined) throw new Error(`${least}, ${most}`)
+  return z.union([z.number(), z.string()]).transform((value, context): number => {
+    const parsed = parse(String(value))
+    if (parsed !== undefined && parsed >= lowest && parsed <= highest) return parsed
+    const [message, mend] =
+      parsed === undefined
+        ? [`is not ${what}`, `write ${form}`]
+        : [`is out of range`, `write ${what} from ${least} to ${most}`]
+    context.addIssue({ code: 'custom', message, params: { mend } })
     return z.NEVER
-  }
-  return Math.round(Number(match[1]) * factor)
-})
+  })
+}

@@ -1,0 +1,97 @@
+// Our own name and addresses: what we are called, where we listen, and as whom.
+import { readFile } from 'node:fs/promises'
+import type { Path } from '../faults.ts'
+import {
+  domainName,
+  isFullyQualified,
+  isLoopback,
+  isNetwork,
+  parseListenAddress,
+} from '../names.ts'
+import type { Check, CheckContext } from './check.ts'
+import { checkPair } from './tls.ts'
+
+export const checkHostname: Check = ({ hostname }, { findings, shown }) => {
+  if (hostname === undefined || isFullyQualified(hostname)) return
+  const problem = domainName(hostname) ? 'is not fully qualified' : 'is not a host name'
+  findings.fault(['hostname'], `${shown(['hostname'])} ${problem}`, 'write `mx1.example.org`')
+}
+
+export const checkListeners: Check = async ({ listen, http }, context) => {
+  const { findings, shown } = context
+  const taken = new Map<string, string>()
+  const place = (address: string, path: Path) => {
+    const parsed = parseListenAddress(address)
+    if (!parsed) {
+      const mend = 'write an IP address and a port: `0.0.0.0:25`, `[::]:25`'
+      findings.fault(path, `${shown(path)} is not an address to listen on`, mend)
+      return
+    }
+    const key = `${parsed.host} ${parsed.port}`
+    const other = taken.get(key)
+    taken.set(key, other ?? path.join('.'))
+    if (other !== undefined) {
+      const mend = 'remove one of them, or give it another port'
+      findings.fault(path, `${shown(path)} is used twice, first by ${other}`, mend)
+    }
+  }
+  for (const [i, listener] of listen?.entries() ?? []) {
+    place(listener.address, ['listen', i, 'address'])
+    checkNetworks(listener.proxyProtocol, ['listen', i, 'proxyProtocol'], context)
+    await checkListenerTls(listener, ['listen', i], context)
+  }
+  if (!http) return
+  place(http.address, ['http', 'address'])
+  const parsed = parseListenAddress(http.address)
+  if (parsed && !isLoopback(parsed.host)) {
+    const mend = 'write `127.0.0.1:9090`, or let only Prometheus reach it'
+    findings.warn(['http', 'address'], 'the metrics are open to the network', mend)
+  }
+}
+
+async function checkListenerTls(
+  listener: { tls?: unknown; implicit: boolean } & Pick<TlsSettings, 'tls'>,
+  path: Path,
+  context: CheckContext,
+): Promise<void> {
+  const { findings } = context
+  if (listener.tls === undefined) {
+    if (listener.implicit) {
+      const mend = 'add `tls: { cert: …, key: … }`, or remove `implicit`'
+      findings.fault([...path, 'implicit'], '`implicit` needs a certificate', mend)
+    }
+    return
+  }
+  const isList = Array.isArray(listener.tls)
+  for (const [i, pair] of [listener.tls].flat().entries()) {
+    await checkPair(pair, isList ? [...path, 'tls', i] : [...path, 'tls'], context)
+  }
+}
+type Pair = { cert: string; key: string }
+type TlsSettings = { tls?: Pair | Pair[] | undefined }
+
+export function checkNetworks(networks: readonly string[], path: Path, context: CheckContext) {
+  for (const [i, network] of networks.entries()) {
+    if (isNetwork(network)) continue
+    const problem = `${context.shown([...path, i])} is not a network`
+    context.findings.fault(
+      [...path, i],
+      problem,
+      'write `10.0.0.0/8`, `2001:db8::/32` or an address',
+    )
+  }
+}
+
+export const checkUser: Check = async ({ user }, { findings, machine }) => {
+  if (!machine.isRoot) return
+  if (user === undefined) {
+    const problem = 'started by root without `user`, the workers would run as root'
+    findings.warn(['user'], problem, 'add `user: sallyport`')
+    return
+  }
+  const passwd = await readFile(machine.passwdFile, 'utf8').catch(() => undefined)
+  if (passwd === undefined) return
+  if (passwd.split('\n').some(line => line.startsWith(`${user}:`))) return
+  const mend = `make it: adduser --system --group --no-create-home ${user}`
+  findings.fault(['user'], `there is no user \`${user}\` on this machine`, mend)
+}

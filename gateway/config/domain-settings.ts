@@ -1,0 +1,35 @@
+// The settings that apply to one domain: its own over the defaults.
+import type { DomainSettings, MatrixAction } from '../../policies/policy.ts'
+import type { FailureKind } from '../../scanners/scanner.ts'
+import type { Config } from './schema.ts'
+
+/** The matrix where the file says nothing. */
+const DEFAULT_ROW: Record<FailureKind, MatrixAction> = {
+  down: 'tempfail',
+  slow: 'hold',
+  limit: 'tempfail',
+  garbled: 'tempfail',
+}
+
+/**
+ * Complete for every configured scanner. `domain` is in lower case and A-labels; one that is not ours gets
+ * the defaults.
+ */
+export function domainSettings(config: Config, domain: string): DomainSettings {
+  const own = Object.hasOwn(config.domains, domain) ? config.domains[domain] : undefined
+  const failure: DomainSettings['failure'] = {}
+  for (const scanner of ['clamav', 'rspamd', 'spamassassin'] as const) {
+    if (config.scanners[scanner] === undefined) continue
+    failure[scanner] = merge(merge(DEFAULT_ROW, config.failure[scanner]), own?.failure?.[scanner])
+  }
+  return {
+    spam: merge(config.spam, own?.spam),
+    failure,
+  }
+}
+
+/** What `over` says where it says something. */
+function merge<T extends object>(base: T, over: { [K in keyof T]?: T[K] | undefined } = {}): T {
+  const said = Object.entries(over).filter(([, value]) => value !== undefined)
+  return { ...base, ...Object.fromEntries(said) }
+}
