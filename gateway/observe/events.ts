@@ -87,6 +87,11 @@ export type Events = {
   sweepDone(e: { queued: number; added: number; durationMs: number }): void
   /** An exception that reached one of the three nets (session, scan job, relay job), or a program that ended. */
   fault(e: { where: string; error: unknown; id?: string }): void
-  /** Something an administrator should know: a loud line and a metric by its fixed `name`. */
-  warned(e: { name: string; text: string }): void
+  /**
+   * Something an administrator should know: a loud line and a metric by its fixed `name`. `over` tells that what was
+   * warned of is no longer so.
+   */
+  warned(e: { name: string; text: string; over?: boolean }): void
+  /** SIGHUP: the configuration was read again, and is used from now on unless it was `refused`. */
+  configReloaded(e: { result: 'applied' | 'refused'; cause?: string }): void
 }
