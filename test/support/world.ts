@@ -40,6 +40,8 @@ export type WorldOptions = {
   zone?: Zone
   nextHop?: NextHopOptions
   domain?: Partial<DomainConfig>
+  /** Settings of `scanners.clamav` beside its addresses. */
+  clamav?: { deadlineMs?: number }
   config?: Partial<GatewayConfig>
 }
 
@@ -71,7 +73,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         domains: { 'example.org': domain },
         ...(slapd ? { directory: { staff: { ...staff(slapd), negativeTtl: '1s' } } } : {}),
         scanners: {
-          clamav: { addresses: [clamd.unix], restMs: 200 },
+          clamav: { addresses: [clamd.unix], restMs: 200, ...options.clamav },
           ...(rspamd ? { rspamd: { url: rspamd.url } } : {}),
         },
         dns: { servers: [dns.address] },
@@ -148,8 +150,10 @@ export async function ledgerOf(gateway: Gateway): Promise<Record<string, number>
     quarantined: part('quarantined'),
     discarded: part('discarded'),
     notified: part('notified'),
+    elsewhere: part('elsewhere'),
     custody: samples('sallyport_custody_recipients'),
   }
-  const ends = parts.relayed + parts.quarantined + parts.discarded + parts.notified + parts.custody
-  return { ...parts, missing: parts.accepted + parts.recovered - ends }
+  const { accepted, recovered, ...ends } = parts
+  const ended = Object.values(ends).reduce((sum, count) => sum + count, 0)
+  return { ...parts, missing: accepted + recovered - ended }
 }
