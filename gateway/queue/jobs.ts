@@ -16,7 +16,8 @@ export type Planned = {
 /** The decisions for a whole message, and what a later DSN needs to know. */
 export type Plan = {
   recipients: Planned[]
-  authentication: Authentication
+  /** Absent where no scanner checked SPF and DKIM. */
+  authentication?: Authentication
 }
 
 export type ScanJob = {

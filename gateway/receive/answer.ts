@@ -1,5 +1,4 @@
 // What the session asks of the rest of the house: somewhere to put content, and an answer to the final dot.
-import type { FileHandle } from 'node:fs/promises'
 import type { Message } from '../message.ts'
 import type { Reply } from '../reply.ts'
 
@@ -18,13 +17,4 @@ export type Answer = {
  */
 export type HoldDot = (message: Message, gone: AbortSignal) => Promise<Answer>
 
-/** The part of the spool that a session sees. */
-export type IncomingStore = {
-  /** A fresh message id. */
-  newId(): string
-  /** Creates `incoming/<id>.eml` for writing; fails if it exists. The caller closes the handle. */
-  openContent(id: string): Promise<FileHandle>
-  contentPath(id: string): string
-  /** Removes what a transaction that came to nothing left. */
-  removeContent(id: string): Promise<void>
-}
+export type { IncomingStore } from '../spool/spool.ts'

@@ -1,0 +1,63 @@
+// Takes jobs from a queue and runs them; what a job throws is a bug, told and survived.
+import { type Job, Worker } from 'bullmq'
+import type { Config } from '../config/schema.ts'
+import type { QueueName } from './queue.ts'
+import { connectRedis, PREFIX } from './redis.ts'
+
+export type Consumer = {
+  /** Takes no new jobs; resolves when the active ones are done, or after `graceMs`. */
+  stop(graceMs: number): Promise<void>
+  active(): number
+} & AsyncDisposable
+
+export type ConsumerOptions<T> = {
+  redis: Config['redis']
+  queue: QueueName
+  /** Jobs at once in this process. */
+  concurrency: number
+  run(job: T): Promise<void>
+  fault(error: unknown, id: string | undefined): void
+}
+
+export function createConsumer<T>(options: ConsumerOptions<T>): Consumer {
+  const redis = connectRedis(options.redis, 'wait')
+  let active = 0
+  const worker = new Worker<T>(
+    options.queue,
+    async (job: Job<T>) => {
+      active++
+      try {
+        await options.run(job.data)
+      } catch (error) {
+        options.fault(error, job.id)
+      } finally {
+        active--
+      }
+    },
+    {
+      connection: redis,
+      prefix: PREFIX,
+      concurrency: options.concurrency,
+      // A dead worker's jobs are taken up by another after half a minute at most.
+      lockDuration: 30_000,
+      stalledInterval: 15_000,
+      maxStalledCount: 1,
+      removeOnComplete: { count: 0 },
+      removeOnFail: { count: 0 },
+    },
+  )
+  // Redis that went away is told by the queue's connection; a lost lock shows in the claim.
+  worker.on('error', () => undefined)
+
+  async function stop(graceMs: number): Promise<void> {
+    const timer = AbortSignal.timeout(graceMs)
+    const late = new Promise<void>(resolve => {
+      timer.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await Promise.race([worker.close().catch(() => undefined), late])
+    if (timer.aborted) await worker.close(true).catch(() => undefined)
+    redis.disconnect()
+  }
+
+  return { stop, active: () => active, [Symbol.asyncDispose]: () => stop(0) }
+}

@@ -1,0 +1,51 @@
+// The last look at a message in custody: tells senders of what failed for good, and ends custody when all has ended.
+import type { Recipient } from '../message.ts'
+import type { LogState } from '../spool/outcome-log.ts'
+import { endsOf } from '../spool/standing.ts'
+import type { Failed } from './notify.ts'
+import type { Run } from './relay.ts'
+import { isExpired } from './retry.ts'
+
+/** Only for the holder of the claim. */
+export async function closeCustody(run: Run): Promise<void> {
+  const { options, envelope, content } = run
+  const { spool, events } = options
+  const log = await spool.log(envelope.id)
+  const failed = failedOf(run, log)
+  if (failed.length > 0) {
+    const { authentication } = log.plan ?? run.plan
+    const lines = await options.notify({ envelope, content, failed, authentication })
+    await spool.append(envelope.id, lines)
+  }
+  const ends = endsOf(envelope, await spool.log(envelope.id))
+  const ended = ends.relayed + ends.quarantined + ends.discarded + ends.notified
+  if (ended < envelope.recipients.length) {
+    options.hints.tellSweep(envelope.id)
+    return
+  }
+  events.custodyEnded({ id: envelope.id, recipients: ended, ends })
+  // A client that never heard our 250 comes again: the log then still knows whom we served.
+  const keepLog = await spool.unanswered.has(envelope.fingerprint, envelope.id)
+  await spool.endCustody(envelope.id, keepLog)
+}
+
+function failedOf(run: Run, log: LogState): Failed[] {
+  const { envelope, options } = run
+  const expired = isExpired(envelope.receivedAt, options.config().retry, Date.now())
+  const failed: Failed[] = []
+  const add = (recipient: Recipient, line: Omit<Failed, 'recipient' | 'expired'>, late: boolean) =>
+    failed.push({
+      recipient,
+      expired: late,
+      ...(line.reply ? { reply: line.reply } : {}),
+      ...(line.nextHop === undefined ? {} : { nextHop: line.nextHop }),
+      ...(line.detail === undefined ? {} : { detail: line.detail }),
+    })
+  for (const recipient of envelope.recipients) {
+    const end = log.ends.get(recipient.address)
+    const deferred = log.deferred.get(recipient.address)
+    if (end?.end === 'refused') add(recipient, end, false)
+    else if (deferred && expired) add(recipient, deferred, true)
+  }
+  return failed
+}

@@ -1,0 +1,120 @@
+// The claim on a message: whoever holds it may do what can't be undone; nobody else may.
+//
+// A claim is a symbolic link `<id>.claim` whose target says who holds it: made in one step, or not at all. A claim whose
+// holder is known dead is broken by making `<id>.claim.<token of the dead>`, again in one step, so that of two breakers one
+// wins; the chain from the head decides. Tokens are never used twice, so what a crash leaves of a chain misleads nobody.
+import { randomBytes } from 'node:crypto'
+import { lstat, lutimes, readlink, symlink } from 'node:fs/promises'
+import path from 'node:path'
+import { ifThere, unlinkIfThere } from './disk.ts'
+import { type Identity, liveness, ownIdentity, readIdentity, writeIdentity } from './identity.ts'
+
+/** A holder on another host that has not renewed its claim for this long counts as dead. */
+const SILENCE_MS = 60_000
+const RENEW_MS = 15_000
+/** Dead holders in one chain before we leave the message to the sweep. */
+const LONGEST_CHAIN = 50
+
+export type Claim = {
+  /** Whether it still is ours: to be asked right before what can't be undone. */
+  stillHeld(): Promise<boolean>
+  release(): Promise<void>
+}
+
+export type Claims = {
+  /** The claim, or undefined where somebody alive has it. */
+  take(id: string): Promise<Claim | undefined>
+  /** Whether somebody alive holds it. */
+  held(id: string): Promise<boolean>
+} & Disposable
+
+export function createClaims(incoming: string, own: Identity = ownIdentity()): Claims {
+  const identity = writeIdentity(own)
+  const run = randomBytes(8).toString('hex')
+  const mine = new Set<string>()
+  let made = 0
+
+  const headOf = (id: string) => path.join(incoming, `${id}.claim`)
+  // The token is the part of the target that also names the next link of the chain.
+  const nextOf = (id: string, target: string) =>
+    `${headOf(id)}.${target.slice(target.lastIndexOf('@') + 1)}`
+
+  async function isDead(link: string, target: string): Promise<boolean> {
+    const holder = readIdentity(target.slice(0, target.lastIndexOf('@')))
+    if (holder) {
+      const state = await liveness(holder, own)
+      if (state !== 'unknown') return state === 'dead'
+    }
+    const stat = await ifThere(lstat(link))
+    return stat !== undefined && Date.now() - stat.mtimeMs > SILENCE_MS
+  }
+
+  /** The links from the head to the last one made. */
+  async function chainOf(id: string): Promise<{ link: string; target: string }[]> {
+    const chain: { link: string; target: string }[] = []
+    let link = headOf(id)
+    while (chain.length < LONGEST_CHAIN) {
+      const target = await ifThere(readlink(link))
+      if (target === undefined) break
+      chain.push({ link, target })
+      link = nextOf(id, target)
+    }
+    return chain
+  }
+
+  function claimAt(id: string, link: string, target: string): Claim {
+    mine.add(link)
+    return {
+      async stillHeld() {
+        const last = (await chainOf(id)).at(-1)
+        return last?.target === target
+      },
+      async release() {
+        if (!mine.delete(link)) return
+        const chain = await chainOf(id)
+        if (chain.at(-1)?.target !== target) return
+        // The head goes first: without it the rest of the chain means nothing to anybody.
+        for (const part of chain) await unlinkIfThere(part.link)
+      },
+    }
+  }
+
+  async function take(id: string): Promise<Claim | undefined> {
+    made++
+    const target = `${identity}@${run}-${made.toString(36)}`
+    const chain = await chainOf(id)
+    const last = chain.at(-1)
+    if (last && (chain.length >= LONGEST_CHAIN || !(await isDead(last.link, last.target))))
+      return undefined
+    const link = last ? nextOf(id, last.target) : headOf(id)
+    try {
+      await symlink(target, link)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+      throw error
+    }
+    if (last && (await chainOf(id)).at(-1)?.target !== target) {
+      // The chain we had read was released meanwhile: our link hangs from nothing.
+      await unlinkIfThere(link)
+      return undefined
+    }
+    return claimAt(id, link, target)
+  }
+
+  const timer = setInterval(() => {
+    const now = new Date()
+    for (const link of mine) lutimes(link, now, now).catch(() => undefined)
+  }, RENEW_MS)
+  timer.unref()
+
+  return {
+    take,
+    async held(id) {
+      const last = (await chainOf(id)).at(-1)
+      return last !== undefined && !(await isDead(last.link, last.target))
+    },
+    [Symbol.dispose]() {
+      clearInterval(timer)
+    },
+  }
+}

@@ -1,0 +1,66 @@
+// The few things we do to files, with what POSIX needs for them to survive a power cut.
+import { open, rename, unlink } from 'node:fs/promises'
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+
+/** fsync of a file or folder by its path. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** As `syncPath`, for a file that need not be there. */
+export async function syncIfThere(path: string): Promise<void> {
+  try {
+    await syncPath(path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+}
+
+/** Writes a new file and fsyncs it; one that a crash left half-written is overwritten. */
+export async function writeDurably(path: string, data: string | Uint8Array): Promise<void> {
+  const handle = await open(path, 'w', 0o640)
+  try {
+    await handle.writeFile(data)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Unlinks a file that need not be there; says whether it was. */
+export async function unlinkIfThere(path: string): Promise<boolean> {
+  try {
+    await unlink(path)
+    return true
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+}
+
+/** Renames a file that need not be there; says whether it was. */
+export async function renameIfThere(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to)
+    return true
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+}
+
+/** The result of an operation on a file, or undefined where the file is missing. */
+export async function ifThere<T>(operation: Promise<T>): Promise<T | undefined> {
+  try {
+    return await operation
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,128 @@
+// The outcome log `<id>.log`: what became of each recipient, one JSON line each, appended by the holder of the claim only.
+import { open, readFile } from 'node:fs/promises'
+import type { RelayOutcome } from '../outcome.ts'
+import type { Plan } from '../queue/jobs.ts'
+import type { Reply } from '../reply.ts'
+import { ifThere } from './disk.ts'
+
+/** How it ended for a recipient. `refused` is an end only while a client waits; in custody a DSN follows it. */
+export type End = 'relayed' | 'refused' | 'quarantined' | 'discarded' | 'notified'
+
+export type LogLine =
+  /** Every recipient's decision: a later attempt goes straight to the relay. */
+  | { kind: 'plan'; at: number; plan: Plan }
+  | {
+      kind: 'end'
+      at: number
+      recipient: string
+      end: End
+      reply?: Reply
+      nextHop?: string
+      detail?: string
+    }
+  /** We gave up for now: the next attempt's number and time. */
+  | {
+      kind: 'deferred'
+      at: number
+      recipient: string
+      attempt: number
+      dueAt: number
+      reply?: Reply
+      nextHop?: string
+      detail?: string
+    }
+
+export type EndLine = Extract<LogLine, { kind: 'end' }>
+export type DeferredLine = Extract<LogLine, { kind: 'deferred' }>
+
+/** The log, read: the last word on each recipient. */
+export type LogState = {
+  plan?: Plan
+  ends: Map<string, EndLine>
+  deferred: Map<string, DeferredLine>
+  /** Number of the next attempt: 1 where there was none. */
+  attempt: number
+  /** When it is due, milliseconds since the epoch; 0 where nobody said. */
+  dueAt: number
+  sizeBytes: number
+}
+
+export function readLines(text: string): LogState {
+  const state: LogState = {
+    ends: new Map(),
+    deferred: new Map(),
+    attempt: 1,
+    dueAt: 0,
+    sizeBytes: Buffer.byteLength(text),
+  }
+  for (const line of text.split('\n')) {
+    const entry = parse(line)
+    if (entry?.kind === 'plan') state.plan = entry.plan
+    else if (entry?.kind === 'end') {
+      state.ends.set(entry.recipient, entry)
+      state.deferred.delete(entry.recipient)
+    } else if (entry?.kind === 'deferred') {
+      state.deferred.set(entry.recipient, entry)
+      state.attempt = Math.max(state.attempt, entry.attempt)
+      state.dueAt = entry.dueAt
+    }
+  }
+  return state
+}
+
+/** A line cut off by a crash was never acted upon: it is passed over. */
+function parse(line: string): LogLine | undefined {
+  if (line === '') return undefined
+  try {
+    return JSON.parse(line) as LogLine
+  } catch {
+    return undefined
+  }
+}
+
+/** The state of a log that need not be there. */
+export async function readLog(path: string): Promise<LogState> {
+  return readLines((await ifThere(readFile(path, 'utf8'))) ?? '')
+}
+
+/** Appends lines in one write; with `durable` they are on disk when this resolves. */
+export async function appendLog(
+  path: string,
+  lines: readonly LogLine[],
+  durable: boolean,
+): Promise<void> {
+  const handle = await open(path, 'a+', 0o640)
+  try {
+    const text = lines.map(line => `${JSON.stringify(line)}\n`).join('')
+    await handle.writeFile((await endsMidLine(handle)) ? `\n${text}` : text)
+    if (durable) await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function endsMidLine(handle: Awaited<ReturnType<typeof open>>): Promise<boolean> {
+  const { size } = await handle.stat()
+  if (size === 0) return false
+  const last = Buffer.alloc(1)
+  await handle.read(last, 0, 1, size - 1)
+  return last[0] !== 10
+}
+
+/** What a delivery said of one recipient, as log lines. */
+export function relayLine(
+  outcome: RelayOutcome & { detail?: string },
+  next: { attempt: number; dueAt: number },
+  at = Date.now(),
+): LogLine {
+  const about = {
+    at,
+    recipient: outcome.recipient,
+    reply: outcome.reply,
+    nextHop: outcome.nextHop,
+    ...(outcome.detail === undefined ? {} : { detail: outcome.detail }),
+  }
+  return outcome.result === 'deferred'
+    ? { kind: 'deferred', ...about, ...next }
+    : { kind: 'end', end: outcome.result, ...about }
+}

@@ -1,0 +1,195 @@
+// The spool: where content, claim and outcome log of a message lie, and what "in custody" means on disk.
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises'
+import path from 'node:path'
+import type { Content, Envelope } from '../message.ts'
+import { type Claims, createClaims } from './claim.ts'
+import {
+  ifThere,
+  renameIfThere,
+  syncIfThere,
+  syncPath,
+  unlinkIfThere,
+  writeDurably,
+} from './disk.ts'
+import { isId, newId } from './id.ts'
+import type { Identity } from './identity.ts'
+import { appendLog, type LogLine, type LogState, readLog } from './outcome-log.ts'
+import { createUnanswered, type Unanswered } from './unanswered.ts'
+
+/** The part of the spool that a session sees. */
+export type IncomingStore = {
+  /** A fresh message id. */
+  newId(): string
+  /** Creates `incoming/<id>.eml` for writing; fails if it exists. The caller closes the handle. */
+  openContent(id: string): Promise<FileHandle>
+  contentPath(id: string): string
+  /** Removes what a transaction that came to nothing left. */
+  removeContent(id: string): Promise<void>
+}
+
+export type Queued = { id: string; modifiedAt: number }
+
+export type Spool = IncomingStore & {
+  claims: Claims
+  unanswered: Unanswered
+  content(id: string): Promise<Content | undefined>
+  log(id: string): Promise<LogState>
+  /** Appends to the outcome log; in custody it is on disk when this resolves. Only for the holder of the claim. */
+  append(id: string, lines: readonly LogLine[]): Promise<void>
+  /** Makes the message ours, durably: content and log, `incoming/`, envelope, `queued/`. */
+  takeCustody(envelope: Envelope): Promise<void>
+  inCustody(id: string): Promise<boolean>
+  /** The envelope of a message in custody. One that can't be read goes to `corrupt/`, and `undefined` comes back. */
+  envelope(id: string): Promise<Envelope | undefined>
+  /** Writes a message of our own; overwrites what a crash left of it. */
+  writeContent(id: string, bytes: Uint8Array): Promise<void>
+  /** Puts an envelope that can't be acted upon into `corrupt/`, with what there is of its message left in place. */
+  setAside(id: string, cause: string): Promise<void>
+  /** The end of custody: the envelope goes first, durably, then the rest. Only for the holder of the claim. */
+  endCustody(id: string, keepLog: boolean): Promise<void>
+  /** Removes what a message that never came into custody left; its claim is its holder's to release. */
+  removeHeld(id: string): Promise<void>
+  /** Everything in custody. Files that are not ours go to `corrupt/`. */
+  queued(): Promise<Queued[]>
+  /** Names in `incoming/`, with their age. */
+  incoming(): Promise<string[]>
+  incomingPath(name: string): string
+  freeBytes(): Promise<number>
+} & Disposable
+
+export type SpoolOptions = {
+  folder: string
+  identity: Identity
+  corrupted(file: string, cause: string): void
+}
+
+/** Opens a spool, making its folders where they are missing. */
+export async function createSpool(options: SpoolOptions): Promise<Spool> {
+  const { folder } = options
+  const place = (name: string) => path.join(folder, name)
+  for (const name of ['incoming', 'queued', 'corrupt', 'unanswered'])
+    await mkdir(place(name), { recursive: true, mode: 0o750 })
+
+  const incomingPath = (name: string) => path.join(folder, 'incoming', name)
+  const contentPath = (id: string) => incomingPath(`${id}.eml`)
+  const logPath = (id: string) => incomingPath(`${id}.log`)
+  const envelopePath = (id: string) => path.join(folder, 'queued', `${id}.json`)
+  const claims = createClaims(place('incoming'), options.identity)
+
+  const inCustody = async (id: string) => (await ifThere(stat(envelopePath(id)))) !== undefined
+
+  async function setAside(name: string, cause: string): Promise<void> {
+    const to = path.join(folder, 'corrupt', `${name}.${Date.now().toString(36)}`)
+    if (await renameIfThere(path.join(folder, 'queued', name), to)) options.corrupted(name, cause)
+  }
+
+  async function takeCustody(envelope: Envelope): Promise<void> {
+    const { id } = envelope
+    const aside = incomingPath(`${id}.envelope`)
+    await Promise.all([syncPath(contentPath(id)), syncIfThere(logPath(id))])
+    await syncPath(place('incoming'))
+    await writeDurably(aside, JSON.stringify({ version: 1, envelope }))
+    await rename(aside, envelopePath(id))
+    try {
+      await syncPath(place('queued'))
+    } catch (error) {
+      // Not known to be durable is not in custody.
+      await unlinkIfThere(envelopePath(id))
+      throw error
+    }
+    // What a worker logged between the first look and the rename was not yet durable (its own fsync comes after).
+    await syncIfThere(logPath(id))
+  }
+
+  async function envelope(id: string): Promise<Envelope | undefined> {
+    const text = await ifThere(readFile(envelopePath(id), 'utf8'))
+    if (text === undefined) return undefined
+    const read = readEnvelope(id, text)
+    if (typeof read === 'string') await setAside(`${id}.json`, read)
+    return typeof read === 'string' ? undefined : read
+  }
+
+  async function removeHeld(id: string): Promise<void> {
+    await unlinkIfThere(contentPath(id))
+    await unlinkIfThere(logPath(id))
+    await unlinkIfThere(incomingPath(`${id}.envelope`))
+  }
+
+  async function queued(): Promise<Queued[]> {
+    const found: Queued[] = []
+    for (const name of await readdir(place('queued'))) {
+      const id = name.endsWith('.json') ? name.slice(0, -5) : ''
+      const file = await ifThere(stat(path.join(folder, 'queued', name)))
+      if (isId(id) && file?.isFile()) found.push({ id, modifiedAt: file.mtimeMs })
+      else if (file) await setAside(name, 'not an envelope of ours')
+    }
+    return found
+  }
+
+  return {
+    claims,
+    unanswered: createUnanswered(place('unanswered'), options.identity),
+    newId: () => newId(),
+    openContent: id => open(contentPath(id), 'wx', 0o640),
+    contentPath,
+    removeContent: async id => void (await unlinkIfThere(contentPath(id))),
+    async content(id) {
+      const file = await ifThere(stat(contentPath(id)))
+      return file && { path: contentPath(id), sizeBytes: file.size }
+    },
+    log: id => readLog(logPath(id)),
+    async append(id, lines) {
+      await appendLog(logPath(id), lines, false)
+      if (await inCustody(id)) await syncPath(logPath(id))
+    },
+    takeCustody,
+    inCustody,
+    envelope,
+    async endCustody(id, keepLog) {
+      await unlinkIfThere(envelopePath(id))
+      await syncPath(place('queued'))
+      await unlinkIfThere(contentPath(id))
+      if (!keepLog) await unlinkIfThere(logPath(id))
+    },
+    writeContent: (id, bytes) => writeFile(contentPath(id), bytes, { mode: 0o640 }),
+    setAside: (id, cause) => setAside(`${id}.json`, cause),
+    removeHeld,
+    queued,
+    incoming: () => readdir(place('incoming')),
+    incomingPath,
+    async freeBytes() {
+      const system = await statfs(folder)
+      return system.bavail * system.bsize
+    },
+    [Symbol.dispose]() {
+      claims[Symbol.dispose]()
+    },
+  }
+}
+
+/** The envelope in a file's text, or why it is none. */
+function readEnvelope(id: string, text: string): Envelope | string {
+  let parsed: { version?: unknown; envelope?: Partial<Envelope> }
+  try {
+    parsed = JSON.parse(text)
+  } catch (error) {
+    return `not JSON: ${(error as Error).message}`
+  }
+  const { version, envelope } = parsed ?? {}
+  if (version !== 1) return `version ${String(version)} is not known`
+  if (envelope?.id !== id) return 'its id is not its name'
+  if (!Array.isArray(envelope.recipients) || envelope.recipients.length === 0)
+    return 'no recipients'
+  if (typeof envelope.reversePath !== 'string') return 'no reverse-path'
+  return envelope as Envelope
+}

@@ -1,0 +1,137 @@
+// Looks through the spool for work that is due and that nobody does, and clears away what nobody needs (I4).
+import { lstat } from 'node:fs/promises'
+import type { Envelope } from '../message.ts'
+import type { Events } from '../observe/events.ts'
+import type { Hints } from '../queue/hints.ts'
+import type { WorkQueue } from '../queue/queue.ts'
+import { ifThere, unlinkIfThere } from './disk.ts'
+import type { LogState } from './outcome-log.ts'
+import type { Spool } from './spool.ts'
+import { REMEMBER_MS } from './unanswered.ts'
+
+/** The whole spool is looked through this often. */
+const SWEEP_MS = 60_000
+/** What is due between two sweeps is added this promptly. */
+const TICK_MS = 500
+/** A message just taken into custody still has its first job: it is given this long. */
+const FIRST_JOB_MS = 60_000
+/** A message that somebody has claimed, or that Redis would not take, is looked at again after this. */
+const AGAIN_MS = 5000
+/** Messages looked at in one tick. */
+const LOOKS_PER_TICK = 500
+/** Files in `incoming/` that belong to nothing are left alone for this long. */
+const ORPHAN_MS = 3_600_000
+
+export type SweepOptions = {
+  spool: Spool
+  queue: Pick<WorkQueue, 'scan' | 'relay'>
+  hints: Pick<Hints, 'listenAsSweep'>
+  events: Pick<Events, 'sweepDone' | 'orphanRemoved' | 'fault'>
+}
+
+export type Sweep = {
+  /** One whole look through the spool. */
+  sweep(): Promise<void>
+} & AsyncDisposable
+
+/** Sweeps at once, then every minute, and hears in between what comes into custody. */
+export function createSweep(options: SweepOptions): Sweep {
+  const { spool, events } = options
+  /** When each message in custody is next to be looked at, and when it came there. */
+  const looks = new Map<string, { at: number; since: number }>()
+  let added = 0
+  let busy = Promise.resolve()
+
+  async function look(id: string, since: number): Promise<void> {
+    const envelope = await spool.envelope(id)
+    if (!envelope) {
+      looks.delete(id)
+      return
+    }
+    const log = await spool.log(id)
+    const dueAt = dueTime(envelope, log, since)
+    const now = Date.now()
+    looks.set(id, { at: dueAt > now ? dueAt : now + AGAIN_MS, since })
+    if (dueAt > now) return
+    if (await spool.claims.held(id)) return
+    const job = { envelope, attempt: log.attempt }
+    const undecided = envelope.recipients.some(r => !log.ends.has(r.address)) && !log.plan
+    if (envelope.kind === 'mail' && undecided) await options.queue.scan(job)
+    else await options.queue.relay({ ...job, plan: log.plan ?? { recipients: [] } })
+    added++
+    looks.set(id, { at: now + SWEEP_MS, since })
+  }
+
+  async function sweep(): Promise<void> {
+    const startedAt = Date.now()
+    added = 0
+    const queued = await spool.queued()
+    const known = new Set(queued.map(q => q.id))
+    for (const id of looks.keys()) if (!known.has(id)) looks.delete(id)
+    for (const { id, modifiedAt } of queued) {
+      const next = looks.get(id)
+      if (next === undefined || next.at <= startedAt) await look(id, modifiedAt).catch(passOver)
+    }
+    await spool.unanswered.adopt()
+    await spool.unanswered.expire()
+    await clear(options, known)
+    events.sweepDone({ queued: queued.length, added, durationMs: Date.now() - startedAt })
+  }
+
+  /** Redis away, most likely: the next tick tries again. */
+  const passOver = () => undefined
+
+  async function tick(): Promise<void> {
+    const now = Date.now()
+    let count = 0
+    for (const [id, { at, since }] of looks) {
+      if (at > now || ++count > LOOKS_PER_TICK) continue
+      await look(id, since).catch(passOver)
+    }
+  }
+
+  /** One thing at a time; a fault in one does not stop the next. */
+  const inTurn = (where: string, work: () => Promise<void>): Promise<void> => {
+    busy = busy.then(work).catch(error => events.fault({ where, error }))
+    return busy
+  }
+
+  options.hints.listenAsSweep(id => {
+    // The claim of whoever told us is about to go.
+    const now = Date.now()
+    looks.set(id, { at: now + 50, since: looks.get(id)?.since ?? now })
+  })
+  inTurn('sweep', sweep)
+  const sweeping = setInterval(() => inTurn('sweep', sweep), SWEEP_MS)
+  const ticking = setInterval(() => inTurn('sweep', tick), TICK_MS)
+  return {
+    sweep: () => inTurn('sweep', sweep),
+    async [Symbol.asyncDispose]() {
+      clearInterval(sweeping)
+      clearInterval(ticking)
+      await busy
+    },
+  }
+}
+
+/** Milliseconds since the epoch. With nothing in its log, a message's first job is most likely still under way. */
+function dueTime(envelope: Envelope, log: LogState, since: number): number {
+  if (log.sizeBytes === 0) return envelope.kind === 'mail' ? since + FIRST_JOB_MS : 0
+  return log.deferred.size > 0 ? log.dueAt : 0
+}
+
+/** Removes what is in `incoming/` without envelope, unclaimed and old. */
+async function clear({ spool, events }: SweepOptions, known: ReadonlySet<string>): Promise<void> {
+  const now = Date.now()
+  for (const name of await spool.incoming()) {
+    const id = name.split('.')[0] ?? ''
+    if (known.has(id)) continue
+    const path = spool.incomingPath(name)
+    const file = await ifThere(lstat(path))
+    const ageMs = file ? now - file.mtimeMs : 0
+    // The log of a message whose client never heard is what its retry finds.
+    if (ageMs < (name.endsWith('.log') ? REMEMBER_MS : ORPHAN_MS)) continue
+    if ((await spool.inCustody(id)) || (await spool.claims.held(id))) continue
+    if (await unlinkIfThere(path)) events.orphanRemoved({ file: name, ageMs })
+  }
+}

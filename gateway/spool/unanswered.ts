@@ -1,0 +1,154 @@
+// Messages whose client may not know our answer: how a retry finds what became of the first try.
+//
+// While a session carries a message, and after its client was lost, a symbolic link named by the fingerprint (reverse-path
+// and content) points at it. Once the client has the answer the link goes: acknowledged mail never matches.
+import { lstat, readdir, readlink, symlink } from 'node:fs/promises'
+import path from 'node:path'
+import { ifThere, unlinkIfThere } from './disk.ts'
+import { type Identity, liveness, readIdentity, writeIdentity } from './identity.ts'
+
+/** RFC 5321 §4.5.4.1: clients retry at least every 30 minutes; within a day all but the oddest have. */
+export const REMEMBER_MS = 24 * 3_600_000
+/** Sessions at once that carry the same content from the same reverse-path, told apart by a number. */
+const SLOTS = 200
+
+/** A session's own entry. */
+export type Entry = {
+  /** The client was lost: from now on its retry finds this. */
+  leave(): Promise<void>
+  /** The client has its answer. */
+  forget(): Promise<void>
+}
+
+export type Unanswered = {
+  /**
+   * Enters a message that a session begins to carry. `earlier` are messages of the same fingerprint whose session is gone.
+   * Undefined where all slots are taken: such a message's retry is not recognised.
+   */
+  enter(fingerprint: string, id: string): Promise<{ entry: Entry | undefined; earlier: string[] }>
+  /** Whether a message waits for its client's retry. */
+  has(fingerprint: string, id: string): Promise<boolean>
+  /** Removes the entry of a message that came to nothing, or whose retry was answered. */
+  forget(fingerprint: string, id: string): Promise<void>
+  /** Turns the entries of sessions whose process died into entries of lost clients. */
+  adopt(): Promise<void>
+  /** Removes entries older than a day; returns how many. */
+  expire(nowMs?: number): Promise<number>
+}
+
+type Found = { link: string; id: string }
+
+export function createUnanswered(folder: string, own: Identity): Unanswered {
+  const identity = writeIdentity(own)
+  const carriedAt = (fingerprint: string, slot: number) =>
+    path.join(folder, `${fingerprint}.carried-${slot}`)
+  const leftAt = (fingerprint: string, slot: number) =>
+    path.join(folder, `${fingerprint}.left-${slot}`)
+
+  /** Makes a link in the first free slot; undefined where there is none. `taken` hears of each slot passed over. */
+  async function linkIn(
+    at: (slot: number) => string,
+    target: string,
+    taken: (link: string) => Promise<void>,
+  ): Promise<string | undefined> {
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const link = at(slot)
+      try {
+        await symlink(target, link)
+        return link
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+        await taken(link)
+      }
+    }
+    return undefined
+  }
+
+  /** The message a link points at, where the process that carried it is gone. */
+  async function abandoned(link: string): Promise<string | undefined> {
+    const [id, holder = ''] = ((await ifThere(readlink(link))) ?? '').split('@')
+    const owner = readIdentity(holder)
+    if (!id || !owner) return undefined
+    return (await liveness(owner, own)) === 'dead' ? id : undefined
+  }
+
+  async function leftOf(fingerprint: string): Promise<Found[]> {
+    const found: Found[] = []
+    // One that was answered may have left a gap; two in a row are the end.
+    for (let slot = 0, gaps = 0; slot < SLOTS && gaps < 2; slot++) {
+      const link = leftAt(fingerprint, slot)
+      const target = await ifThere(readlink(link))
+      if (target === undefined) gaps++
+      else found.push({ link, id: target.split('@')[0] ?? '' })
+    }
+    return found
+  }
+
+  async function leave(fingerprint: string, id: string, carried: string): Promise<string> {
+    const target = `${id}@${identity}`
+    const link = await linkIn(
+      slot => leftAt(fingerprint, slot),
+      target,
+      async () => undefined,
+    )
+    if (link === undefined) return carried
+    await unlinkIfThere(carried)
+    return link
+  }
+
+  return {
+    async enter(fingerprint, id) {
+      const earlier: string[] = []
+      let link = await linkIn(
+        slot => carriedAt(fingerprint, slot),
+        `${id}@${identity}`,
+        async taken => {
+          const gone = await abandoned(taken)
+          if (gone !== undefined) earlier.push(gone)
+        },
+      )
+      for (const left of await leftOf(fingerprint)) earlier.push(left.id)
+      if (link === undefined) return { entry: undefined, earlier }
+      const entry: Entry = {
+        async leave() {
+          if (link !== undefined) link = await leave(fingerprint, id, link)
+        },
+        async forget() {
+          if (link !== undefined) await unlinkIfThere(link)
+        },
+      }
+      return { entry, earlier }
+    },
+    async has(fingerprint, id) {
+      if ((await leftOf(fingerprint)).some(left => left.id === id)) return true
+      for (let slot = 0; slot < SLOTS; slot++) {
+        const target = await ifThere(readlink(carriedAt(fingerprint, slot)))
+        if (target?.split('@')[0] === id) return true
+        if (target === undefined && slot > 0) return false
+      }
+      return false
+    },
+    async forget(fingerprint, id) {
+      for (const left of await leftOf(fingerprint))
+        if (left.id === id) await unlinkIfThere(left.link)
+    },
+    async adopt() {
+      for (const name of await readdir(folder)) {
+        const [fingerprint = '', state = ''] = name.split('.')
+        if (!state.startsWith('carried-')) continue
+        const link = path.join(folder, name)
+        const id = await abandoned(link)
+        if (id !== undefined) await leave(fingerprint, id, link)
+      }
+    },
+    async expire(nowMs = Date.now()) {
+      let removed = 0
+      for (const name of await readdir(folder)) {
+        const link = path.join(folder, name)
+        const stat = await ifThere(lstat(link))
+        if (stat && nowMs - stat.mtimeMs > REMEMBER_MS && (await unlinkIfThere(link))) removed++
+      }
+      return removed
+    },
+  }
+}
