@@ -1,5 +1,5 @@
 // Turns the file's text into plain values: strict YAML, `${NAME}` replaced from the environment.
-import { type Document, LineCounter, parseDocument } from 'yaml'
+import { type Document, LineCounter, parseDocument, visit } from 'yaml'
 import { collectFindings, type Fault, type Findings, type Path, wholeFileFault } from './faults.ts'
 
 /** A configuration is a page or two; ten thousand domains fit in this. */
@@ -34,7 +34,7 @@ export function parseConfig(
     strict: true,
     uniqueKeys: true,
     customTags: [],
-    logLevel: 'silent',
+    logLevel: 'error',
   })
   const syntax = syntaxFaults(file, document, lines)
   if (syntax.length > 0) return { faults: syntax }
@@ -69,12 +69,35 @@ export function valueAt(root: unknown, path: Path): unknown {
 }
 
 function syntaxFaults(file: string, document: Document.Parsed, lines: LineCounter): Fault[] {
-  return [...document.errors, ...document.warnings].map(error => {
-    const { line, col } = lines.linePos(error.pos[0])
-    const mend = SYNTAX_MENDS[error.code] ?? 'mend the YAML: two spaces a level, `key: value`'
-    const problem = error.message.split('\n')[0] ?? error.code
+  const fault = (offset: number, problem: string, code: string): Fault => {
+    const { line, col } = lines.linePos(offset)
+    const mend = SYNTAX_MENDS[code] ?? 'mend the YAML: two spaces a level, `key: value`'
     return { file, line: Math.max(line, 1), column: col, path: '', problem, mend }
+  }
+  const faults = [...document.errors, ...document.warnings].map(({ code, message, pos }) =>
+    fault(quoteBefore(document, pos[0]) ?? pos[0], message.split('\n')[0] ?? code, code),
+  )
+  if (faults.length > 0) return faults
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) !== undefined) return
+      const problem = `there is no anchor \`${alias.source}\` above this alias`
+      faults.push(fault(alias.range?.[0] ?? 0, problem, 'BAD_ALIAS'))
+    },
   })
+  return faults
+}
+
+/** Where a quote was opened that ends only at `offset`: the line to look at where its end is missing. */
+function quoteBefore(document: Document.Parsed, offset: number): number | undefined {
+  let start: number | undefined
+  visit(document, {
+    Scalar(_, { range, type }) {
+      const isQuoted = type === 'QUOTE_DOUBLE' || type === 'QUOTE_SINGLE'
+      if (isQuoted && range && range[0] < offset && range[1] >= offset) start = range[0]
+    },
+  })
+  return start
 }
 
 const SYNTAX_MENDS: Record<string, string> = {

@@ -35,7 +35,9 @@ export function settingsThatFit(
   const root = configJsonSchema()
   const rest = structuredClone(value)
   const fitting: Record<string, unknown> = {}
-  for (const issue of first.error.issues) tell(issue, [], { root, value, written, findings })
+  const context: Context = { root, value, written, findings, missing: [], meant: new Set() }
+  for (const issue of first.error.issues) tell(issue, [], context)
+  for (const path of context.missing) tellMissing(path, context)
   for (const [key, schema] of Object.entries(configSchema.shape)) {
     for (let round = 0; round < ROUNDS; round++) {
       const result = schema.safeParse(rest[key])
@@ -66,7 +68,16 @@ function takeOut(root: Record<string, unknown>, path: PropertyKey[], issue: Issu
   else if (isRecord(holder)) delete holder[String(last)]
 }
 
-type Context = { root: JsonSchema; value: unknown; written: unknown; findings: Findings }
+type Context = {
+  root: JsonSchema
+  value: unknown
+  written: unknown
+  findings: Findings
+  /** Told last: a key that is only misspelt is not missing. */
+  missing: Path[]
+  /** Dotted paths that were offered in place of unknown keys. */
+  meant: Set<string>
+}
 
 function tell(issue: Issue, before: Path, context: Context): void {
   const steps = issue.path.map(step => (typeof step === 'symbol' ? String(step) : step))
@@ -75,23 +86,21 @@ function tell(issue: Issue, before: Path, context: Context): void {
     for (const key of issue.keys) tellUnknown(path, key, context)
     return
   }
-  if (issue.code === 'invalid_union') {
-    tellUnion(issue, path, context)
-    return
-  }
-  if (valueAt(context.value, path) === undefined) tellMissing(path, context)
+  if (valueAt(context.value, path) === undefined) context.missing.push(path)
+  else if (issue.code === 'invalid_union') tellUnion(issue, path, context)
   else context.findings.fault(path, problemOf(issue, path, context), mendOf(issue, path, context))
 }
 
-function tellUnknown(path: Path, key: string, { root, findings }: Context): void {
+function tellUnknown(path: Path, key: string, { root, findings, meant }: Context): void {
   const later = Object.entries(NOT_YET).find(([place]) => matches(place, [...path, key]))
   if (later) {
     findings.faultAtKey([...path, key], `\`${key}\` is not there yet in this version`, later[1])
     return
   }
   const known = keysAt(root, path)
-  const meant = nearestName(key, known)
-  const mend = meant ? `write \`${meant}\`` : `remove it; known here: ${known.join(', ')}`
+  const nearest = nearestName(key, known)
+  if (nearest) meant.add([...path, nearest].join('.'))
+  const mend = nearest ? `write \`${nearest}\`` : `remove it; known here: ${known.join(', ')}`
   findings.faultAtKey([...path, key], `unknown key \`${key}\``, mend)
 }
 
@@ -131,7 +140,8 @@ function tellUnion(
 const isWrongKind = (issue: Issue): boolean =>
   issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value')
 
-function tellMissing(path: Path, { root, findings }: Context): void {
+function tellMissing(path: Path, { root, findings, meant }: Context): void {
+  if (meant.has(path.join('.'))) return
   const key = String(path.at(-1))
   const description = schemasAt(root, path).find(s => s.description)?.description
   const mend = `add \`${key}:\`${description ? ` (${description})` : ''}`
