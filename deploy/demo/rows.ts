@@ -39,7 +39,7 @@ export const rows = (): Row[] => [
   {
     what: 'clean mail, over STARTTLS',
     to: ['bob@example.org'],
-    content: plainMessage(subject('Lunch?', 1)),
+    content: plainMessage(subject('Lunch today', 1)),
     hears: ['250 2.1.5', '250'],
     reaches: ['bob'],
   },
@@ -67,7 +67,7 @@ export const rows = (): Row[] => [
   {
     what: 'unknown recipient',
     to: ['nobody@example.org'],
-    content: plainMessage(subject('Anybody there?', 5)),
+    content: plainMessage(subject('Anybody there', 5)),
     hears: ['550 5.1.1'],
     reaches: [],
   },
