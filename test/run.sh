@@ -48,7 +48,11 @@ count $?
 # tests SECONDS FILES-AT-ONCE NAME FOLDER: a group of test files; a hang costs its test, at worst its group.
 tests() {
   echo "== $3"
-  [ -n "$(find "$4" -name '*.test.ts' 2>/dev/null | head -n 1)" ] || return 0
+  if [ -z "$(find "$4" -name '*.test.ts' 2>/dev/null | head -n 1)" ]; then
+    echo "not ok  there are none in $4"
+    count 1
+    return
+  fi
   in_run timeout --kill-after=10 "$1" sh gateway/node.sh --test --test-force-exit \
     --test-timeout=120000 --test-concurrency="$2" --test-reporter=./test/reporter.ts \
     "$4/**/*.test.ts" 2>&1 | tee "$transcript"
