@@ -33,30 +33,45 @@ const OFF = [
   'clickhouse milter_headers multimap bayes_expiry known_senders aws_s3 clustering',
 ].flatMap(line => line.split(' '))
 
-async function configure(folder: string, port: number, options: RspamdOptions): Promise<void> {
-  const local = path.join(folder, 'local', 'local.d')
-  const override = path.join(folder, 'local', 'override.d')
-  for (const each of [local, override, ...['db', 'log', 'run'].map(n => path.join(folder, n))])
+/** Only the normal worker; hs_helper would be added by itself, and outlive its parent while it compiles. */
+const MAIN = `
+.include "$CONFDIR/common.conf"
+options { .include "$CONFDIR/options.inc"
+  .include(priority=10) "$LOCAL_CONFDIR/options.inc" }
+logging { .include "$CONFDIR/logging.inc"
+  .include(priority=10) "$LOCAL_CONFDIR/logging.inc" }
+worker "normal" { .include(priority=10) "$LOCAL_CONFDIR/worker-normal.inc" }
+worker "hs_helper" { count = -1; enabled = false; }
+`
+
+async function configure(folder: string, port: number, options: RspamdOptions): Promise<string> {
+  const local = path.join(folder, 'local')
+  const override = path.join(local, 'override.d')
+  for (const each of [override, ...['db', 'log', 'run'].map(n => path.join(folder, n))])
     await mkdir(each, { recursive: true })
+  const write = (name: string, ...lines: string[]) =>
+    writeFile(path.join(local, name), `${lines.join('\n')}\n`)
   const server = options.nameserver ?? '127.0.0.1:1'
-  const worker = `bind_socket = "127.0.0.1:${port}"; count = 1; max_tasks = 200;`
-  const password = options.password === undefined ? '' : ` password = "${options.password}";`
-  await writeFile(path.join(override, 'worker-normal.inc'), `${worker}${password}\n`)
-  for (const name of ['worker-controller', 'worker-proxy', 'worker-fuzzy'])
-    await writeFile(path.join(override, `${name}.inc`), 'enabled = false; count = -1;\n')
-  for (const name of OFF) await writeFile(path.join(override, `${name}.conf`), 'enabled = false;\n')
-  for (const name of ['spf', 'dkim'])
-    await writeFile(path.join(override, `${name}.conf`), 'check_local = true;\n')
-  await writeFile(
-    path.join(local, 'options.inc'),
-    [
-      'filters = "chartable,regexp,spf,dkim";',
-      `dns { nameserver = ["${server}"]; timeout = ${options.nameserver ? 1 : 0.1}s; retransmits = 1; }`,
-      'local_addrs = []; max_message = 67108864; task_timeout = 30s; disable_hyperscan = true;',
-    ].join('\n'),
+  const dnsTimeout = options.nameserver === undefined ? '0.1s' : '1s'
+  const password = options.password === undefined ? '' : `password = "${options.password}";`
+  await write('rspamd.conf', MAIN)
+  // The whole public suffix list takes rspamd ten seconds to compile.
+  await write('suffixes', 'com', 'org', 'net', 'test', 'example')
+  await write(
+    'options.inc',
+    'filters = "chartable,regexp,spf,dkim";',
+    `dns { nameserver = ["${server}"]; timeout = ${dnsTimeout}; retransmits = 1; }`,
+    `local_addrs = []; url_tld = "${local}/suffixes"; pidfile = "${folder}/run/pid";`,
+    'max_message = 67108864; task_timeout = 30s; disable_hyperscan = true;',
   )
-  const logging = `type = "console"; level = "${options.logLevel ?? 'warning'}";\n`
-  await writeFile(path.join(override, 'logging.inc'), logging)
+  await write('logging.inc', `type = "console"; level = "${options.logLevel ?? 'warning'}";`)
+  await write(
+    'worker-normal.inc',
+    `bind_socket = "127.0.0.1:${port}"; count = 1; max_tasks = 0; ${password}`,
+  )
+  for (const name of OFF) await write(`override.d/${name}.conf`, 'enabled = false;')
+  for (const name of ['spf', 'dkim']) await write(`override.d/${name}.conf`, 'check_local = true;')
+  return path.join(local, 'rspamd.conf')
 }
 
 export type RspamdOptions = {
@@ -70,24 +85,18 @@ export async function startRspamd(options: RspamdOptions = {}): Promise<Rspamd> 
   const temporary = await temporaryFolder('rspamd')
   const folder = temporary.path
   const port = await freePort()
-  await configure(folder, port, options)
+  const conf = await configure(folder, port, options)
   const user = userOf('_rspamd')
   if (user) spawnSync('chown', ['-R', '_rspamd:_rspamd', folder])
-  const variables = Object.entries({ CONFDIR: 'local', DBDIR: 'db', LOGDIR: 'log', RUNDIR: 'run' })
-  const args = variables.flatMap(([name, place]) => [
+  const places = { LOCAL_CONFDIR: 'local', DBDIR: 'db', LOGDIR: 'log', RUNDIR: 'run' }
+  const args = Object.entries(places).flatMap(([name, place]) => [
     '--var',
-    `${name === 'CONFDIR' ? 'LOCAL_CONFDIR' : name}=${path.join(folder, place)}`,
+    `${name}=${path.join(folder, place)}`,
   ])
   const as = user ? ['-u', '_rspamd', '-g', '_rspamd'] : []
 
   const run = async (): Promise<Running> => {
-    const rspamd = await start('/usr/bin/rspamd', [
-      '-f',
-      '-c',
-      '/etc/rspamd/rspamd.conf',
-      ...as,
-      ...args,
-    ])
+    const rspamd = await start('/usr/bin/rspamd', ['-f', '-c', conf, ...as, ...args])
     let over = false
     void rspamd.ended.then(() => {
       over = true

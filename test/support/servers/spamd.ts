@@ -1,6 +1,6 @@
 // A private spamd with local rules only: no name server, no network tests, no learning.
 import { spawnSync } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import {
   freePort,
@@ -31,6 +31,10 @@ export async function startSpamd(): Promise<Spamd> {
   const port = await freePort()
   const rules = path.join(folder, 'rules')
   await mkdir(rules)
+  // Plugins are loaded by Debian's .pre files; without them spamd cannot scan at all.
+  for (const name of await readdir('/etc/spamassassin'))
+    if (name.endsWith('.pre'))
+      await copyFile(path.join('/etc/spamassassin', name), path.join(rules, name))
   await writeFile(
     path.join(rules, 'local.cf'),
     ['use_bayes 0', 'dns_available no', 'skip_rbl_checks 1', 'required_score 5'].join('\n'),
