@@ -1,5 +1,6 @@
 // Clean mail goes through every real server and arrives octet by octet; who is not wanted is told at RCPT.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { connectSmtp } from '../support/client.ts'
@@ -100,4 +101,11 @@ test('the accounts add up, and nothing is left in the spool', async () => {
   assert.equal(ledger.missing, 0, JSON.stringify(ledger))
   assert.equal(ledger.accepted, ledger.relayed)
   assert.ok((ledger.accepted ?? 0) >= 5)
+})
+
+test('promtool finds nothing wrong with the metrics', async () => {
+  const metrics = await (await fetch(`${world.gateway.http}/metrics`)).text()
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: metrics, encoding: 'utf8' })
+  assert.equal(checked.status, 0, checked.stdout + checked.stderr)
+  assert.equal(checked.stdout + checked.stderr, '')
 })
