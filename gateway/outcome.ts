@@ -15,4 +15,6 @@ export type RelayOutcome = {
   /** `host:port` of the next hop that answered. */
   nextHop: string
   uncertain?: boolean
+  /** What the next hop said, or what went wrong, in its own words: for log and DSN, never for the client. One line. */
+  detail?: string
 }
