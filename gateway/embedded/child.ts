@@ -1,0 +1,81 @@
+// One run of an embedded program: its output in a bounded file, its end as a promise.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, statSync, truncateSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import type { Account } from './account.ts'
+
+const OUTPUT_BYTES = 10 * 1024 * 1024
+const SHOWN_BYTES = 1000
+
+export type Child = {
+  pid: number
+  /** Resolves once it ended, with how: `exit code 1`, `SIGKILL`. */
+  ended: Promise<string>
+  hasEnded(): boolean
+  signal(name: NodeJS.Signals): void
+  /** The end of what it has written in this run. */
+  output(): Promise<string>
+  /** Keeps the output file within its bound. */
+  trim(): void
+}
+
+/** Rejects where it can't be started; `packageName` is what to install when it is missing. */
+export async function startChild({
+  command,
+  args,
+  packageName,
+  folder,
+  outputFile,
+  account,
+}: {
+  command: string
+  args: string[]
+  packageName: string
+  folder: string
+  outputFile: string
+  account: Account | undefined
+}): Promise<Child> {
+  const descriptor = openSync(outputFile, 'a', 0o600)
+  const from = statSync(outputFile).size
+  let child: ChildProcess
+  try {
+    child = spawn(command, args, {
+      cwd: folder,
+      stdio: ['ignore', descriptor, descriptor],
+      // Its own process group: Ctrl-C is for the gateway, which stops it when nothing needs it any more.
+      detached: true,
+      ...account,
+    })
+  } finally {
+    closeSync(descriptor)
+  }
+  const { promise: ended, resolve } = Promise.withResolvers<string>()
+  child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
+  await new Promise<void>((started, failed) => {
+    child.once('spawn', started)
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      failed(error.code === 'ENOENT' ? missing(command, packageName) : error),
+    )
+  })
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+    signal: name => void child.kill(name),
+    output: () => tailOf(outputFile, from),
+    trim() {
+      if (statSync(outputFile).size > OUTPUT_BYTES) truncateSync(outputFile)
+    },
+  }
+}
+
+const missing = (command: string, packageName: string) =>
+  new Error(`\`${command}\` is not installed: run \`apt install ${packageName}\``)
+
+async function tailOf(file: string, from: number): Promise<string> {
+  await using handle = await open(file)
+  const { size } = await handle.stat()
+  const start = Math.max(from, size - SHOWN_BYTES)
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(SHOWN_BYTES), 0, SHOWN_BYTES, start)
+  return buffer.toString('utf8', 0, bytesRead).trim()
+}
