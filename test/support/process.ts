@@ -1,6 +1,6 @@
 // Private processes, ports and folders for tests and the demo; everything started here ends here.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -32,6 +32,7 @@ export type Folder = { path: string } & AsyncDisposable
 /** A private folder, removed with what is in it. World-traversable, since servers may change their user. */
 export async function temporaryFolder(name = 'sallyport'): Promise<Folder> {
   const folder = await mkdtemp(path.join(tmpdir(), `${name}-`))
+  await chmod(folder, 0o755)
   return {
     path: folder,
     async [Symbol.asyncDispose]() {

@@ -1,0 +1,54 @@
+// Starts the servers that the configuration wants embedded, and writes their addresses into it.
+import path from 'node:path'
+import { clamavSettings } from '../../scanners/clamav.ts'
+import type { Config } from '../config/schema.ts'
+import { createEmbeddedClamd } from '../embedded/clamd.ts'
+import { createEmbeddedRedis } from '../embedded/redis.ts'
+import type { Events } from '../observe/events.ts'
+
+export type Embedded = {
+  /** The configuration with addresses in place of `embedded`; also for one read again later. */
+  apply(config: Config): Config
+} & AsyncDisposable
+
+export async function startEmbedded(
+  config: Config,
+  events: Events,
+  user: string | undefined,
+): Promise<Embedded> {
+  const stack = new AsyncDisposableStack()
+  const below = (name: string) => path.join(config.state, 'embedded', name)
+  try {
+    const [redis, clamd] = await Promise.all([
+      config.redis === 'embedded'
+        ? createEmbeddedRedis({ folder: below('redis'), events, user })
+        : undefined,
+      config.scanners.clamav === 'embedded'
+        ? createEmbeddedClamd({
+            folder: below('clamav'),
+            maxMessageSizeBytes: config.maxMessageSize,
+            events,
+            user,
+          })
+        : undefined,
+    ])
+    if (redis) stack.use(redis)
+    if (clamd) stack.use(clamd)
+    return {
+      apply: written => ({
+        ...written,
+        redis: written.redis === 'embedded' && redis ? redis.url : written.redis,
+        scanners: {
+          ...written.scanners,
+          ...(written.scanners.clamav === 'embedded' && clamd
+            ? { clamav: clamavSettings.parse({ addresses: [clamd.address] }) }
+            : {}),
+        },
+      }),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}

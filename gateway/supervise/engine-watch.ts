@@ -1,0 +1,52 @@
+// Looks at the scan engines every few seconds: which answer, and how old their signatures are.
+import type { Scanner } from '../../scanners/scanner.ts'
+import type { Observed } from './instance.ts'
+
+const LOOK_MS = 5000
+
+export type EngineWatch = {
+  /** Engines of which no address answers. */
+  reasons(): string[]
+} & Disposable
+
+/** `tell`: only one process tells of changes, each has its own view for readiness. */
+export function createEngineWatch(
+  scanners: () => readonly Scanner[],
+  { events, metrics }: Observed,
+  tell: boolean,
+): EngineWatch {
+  const known = new Map<string, boolean>()
+
+  function compare(scanner: Scanner): void {
+    for (const { address, up } of scanner.engines()) {
+      const key = `${scanner.name} ${address}`
+      if (known.get(key) === up) continue
+      known.set(key, up)
+      if (tell) events.engineChanged({ engine: scanner.name, address, up })
+    }
+  }
+
+  async function look(scanner: Scanner): Promise<void> {
+    const about = await scanner.version?.().catch(() => undefined)
+    compare(scanner)
+    if (!about || !tell) return
+    const { version, signatures = '', signatureAgeSeconds } = about
+    const { scannerInfo, signatureAge } = metrics.instruments
+    scannerInfo.set({ scanner: scanner.name, version, signatures }, 1)
+    if (signatureAgeSeconds !== undefined)
+      signatureAge.set({ scanner: scanner.name }, signatureAgeSeconds)
+  }
+
+  const lookAtAll = () => {
+    for (const scanner of scanners()) void look(scanner)
+  }
+  lookAtAll()
+  const timer = setInterval(lookAtAll, LOOK_MS)
+  return {
+    reasons: () =>
+      scanners()
+        .filter(scanner => scanner.engines().every(engine => !engine.up))
+        .map(scanner => `${scanner.name} does not answer`),
+    [Symbol.dispose]: () => clearInterval(timer),
+  }
+}

@@ -1,0 +1,108 @@
+// The primary: starts what the configuration asks for, watches it, shows it, and stops it in reverse. Takes no mail.
+import { availableParallelism } from 'node:os'
+import path from 'node:path'
+import { readConfig } from '../config/read.ts'
+import type { Config, Listener } from '../config/schema.ts'
+import { watchHost } from '../observe/host-metrics.ts'
+import { createHttp } from '../observe/http.ts'
+import { createLedger } from '../observe/ledger.ts'
+import { createMetricsHub } from '../observe/metrics-hub.ts'
+import { createCustodyLook } from '../spool/custody-look.ts'
+import { accountFor, become, needsRoot, prepareFolders } from './account.ts'
+import { startEmbedded } from './embedded.ts'
+import { journalFolder, newInstance, observe } from './instance.ts'
+import type { Account, Role } from './messages.ts'
+import { createWorkers, type Workers } from './workers.ts'
+
+/** SIGTERM to exit takes 30 seconds at most: receive first, then the others. */
+const RECEIVE_GRACE_MS = 15_000
+const WORK_GRACE_MS = 8_000
+const RECONCILE_MS = 60_000
+
+export type RunOptions = { file: string; config: Config; warnings: string[]; roles: Role[] }
+
+/** Runs until SIGTERM or SIGINT; answers the exit code. Rejects where something can't be started. */
+export async function runPrimary(options: RunOptions): Promise<number> {
+  await using stack = new AsyncDisposableStack()
+  const asked = Promise.withResolvers<void>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => asked.resolve())
+
+  const { file, config: written, roles } = options
+  const account = await accountFor(written.user)
+  await prepareFolders(written, account)
+  if (account && !needsRoot(written)) become(account)
+  const stillRoot = process.getuid?.() === 0 ? account : undefined
+
+  const instance = newInstance()
+  const observed = stack.use(observe(written, instance, 'primary'))
+  const { events, metrics } = observed
+  for (const text of options.warnings) events.warned({ name: 'configuration', text })
+
+  const embedded = stack.use(await startEmbedded(written, events, stillRoot?.name))
+  let config = embedded.apply(written)
+  const hub = createMetricsHub(metrics)
+  watchHost(metrics, {
+    folders: { spool: config.spool, state: config.state },
+    certificates: () => certificatesOf(config.listen),
+  })
+  const ledger = createLedger({ folder: journalFolder(config), instance, metrics })
+  const look = createCustodyLook(path.join(config.spool, 'queued'))
+  await ledger.reconcile(look)
+  const reconciling = setInterval(() => {
+    ledger.reconcile(look).catch(error => events.fault({ where: 'ledger', error }))
+  }, RECONCILE_MS)
+  stack.defer(() => clearInterval(reconciling))
+
+  const workers = createWorkers(events, hub, (kind, slot) => ({
+    ...{ sallyport: 'start', config, kind, roles, slot, instance },
+    ...accountPart(stillRoot),
+  }))
+  startWorkers(workers, config, roles)
+  stack.defer(() => workers.stop('work', WORK_GRACE_MS))
+  stack.defer(() => workers.stop('receive', RECEIVE_GRACE_MS))
+
+  if (config.http) {
+    const http = await createHttp({
+      address: config.http.address,
+      metrics: () => hub.text(),
+      ready: async () => {
+        const reasons = workers.reasons()
+        return { ready: reasons.length === 0, reasons }
+      },
+    })
+    stack.use(http)
+    observed.log.write('info', 'started', { metrics: `http://${http.address}/metrics`, instance })
+  }
+  process.on('SIGHUP', async () => {
+    const read = await readConfig(file)
+    if ('faults' in read) {
+      const text = read.faults.map(f => `${f.file}:${f.line}: ${f.problem} — ${f.mend}`).join('\n')
+      events.warned({ name: 'reload-refused', text })
+      return
+    }
+    config = embedded.apply(read.config)
+    workers.tell({ sallyport: 'reload', config })
+    observed.log.write('info', 'reloaded', {})
+  })
+
+  await asked.promise
+  observed.log.write('info', 'stopping', {})
+  return 0
+}
+
+const accountPart = (account: Account | undefined) => (account ? { account } : {})
+
+function startWorkers(workers: Workers, config: Config, roles: readonly Role[]): void {
+  const half = Math.max(1, Math.floor(availableParallelism() / 2))
+  const { receive, work } =
+    config.processes === 'auto' ? { receive: half, work: half } : config.processes
+  const works = roles.includes('scan') || roles.includes('relay')
+  for (let slot = 1; works && slot <= work; slot++) workers.start('work', slot)
+  for (let slot = 1; roles.includes('receive') && slot <= receive; slot++)
+    workers.start('receive', slot)
+}
+
+const certificatesOf = (listeners: readonly Listener[]) =>
+  listeners.flatMap(listener =>
+    [listener.tls ?? []].flat().map(({ cert }) => ({ listener: listener.address, cert })),
+  )

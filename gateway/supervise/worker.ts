@@ -1,0 +1,82 @@
+// A worker: waits to be told what it is, becomes it, and does as the primary says until the primary is gone.
+import { once } from 'node:events'
+import type { Config } from '../config/schema.ts'
+import { createWorkerMetrics } from '../observe/metrics-worker.ts'
+import { become } from './account.ts'
+import { type Observed, observe } from './instance.ts'
+import { isToWorker, type Start, type ToPrimary } from './messages.ts'
+
+/** What a kind of worker gives back to its frame. */
+export type Work = {
+  /** Why it would not do its work now. */
+  reasons(): string[]
+  reload(config: Config): Promise<void>
+  /** Finishes what is in flight. */
+  stop(graceMs: number): Promise<void>
+}
+
+const STATUS_MS = 500
+
+const tell = (message: ToPrimary): void => {
+  process.send?.(message, undefined, undefined, () => undefined)
+}
+
+/** Runs until the primary says stop. */
+export async function runWorker(): Promise<void> {
+  // The primary decides when a worker stops: a signal to the whole group must not cut its mail off.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
+  const [start] = (await once(process, 'message')) as [Start]
+  if (start.account) become(start.account)
+  const observed = observe(start.config, start.instance, start.kind)
+  const metricsChannel = createWorkerMetrics(observed.metrics)
+  process.on('uncaughtException', error => {
+    observed.events.fault({ where: 'uncaught', error })
+    observed[Symbol.dispose]()
+    process.exit(1)
+  })
+  const work = await startKind(start, observed)
+  tell({ sallyport: 'started' })
+  watchStatus(work)
+  await untilStopped(work)
+  metricsChannel[Symbol.dispose]()
+  observed[Symbol.dispose]()
+  process.exit(0)
+}
+
+/** Each kind loads only what it needs: what is never imported takes no memory. */
+async function startKind(start: Start, observed: Observed): Promise<Work> {
+  if (start.kind === 'receive') {
+    const { startReceiving } = await import('./receive-worker.ts')
+    return startReceiving(start, observed)
+  }
+  const { startWorking } = await import('./work-worker.ts')
+  return startWorking(start, observed)
+}
+
+function watchStatus(work: Work): void {
+  let last = ''
+  setInterval(() => {
+    const reasons = work.reasons()
+    if (reasons.join() === last) return
+    last = reasons.join()
+    tell({ sallyport: 'status', reasons })
+  }, STATUS_MS).unref()
+}
+
+function untilStopped(work: Work): Promise<void> {
+  return new Promise(resolve => {
+    process.on('message', async (message: unknown) => {
+      if (!isToWorker(message)) return
+      if (message.sallyport === 'reload') {
+        const fault = await work.reload(message.config).then(
+          () => undefined,
+          (error: Error) => error.message,
+        )
+        tell({ sallyport: 'reloaded', ...(fault === undefined ? {} : { fault }) })
+      } else if (message.sallyport === 'stop') {
+        await work.stop(message.graceMs).catch(() => undefined)
+        resolve()
+      }
+    })
+  })
+}
