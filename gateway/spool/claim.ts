@@ -31,7 +31,8 @@ export type Claims = {
 export function createClaims(incoming: string, own: Identity = ownIdentity()): Claims {
   const identity = writeIdentity(own)
   const run = randomBytes(8).toString('hex')
-  const mine = new Set<string>()
+  /** Links by their targets. */
+  const mine = new Map<string, string>()
   let made = 0
 
   const headOf = (id: string) => path.join(incoming, `${id}.claim`)
@@ -63,14 +64,14 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
   }
 
   function claimAt(id: string, link: string, target: string): Claim {
-    mine.add(link)
+    mine.set(target, link)
     return {
       async stillHeld() {
         const last = (await chainOf(id)).at(-1)
         return last?.target === target
       },
       async release() {
-        if (!mine.delete(link)) return
+        if (!mine.delete(target)) return
         const chain = await chainOf(id)
         if (chain.at(-1)?.target !== target) return
         // The head goes first: without it the rest of the chain means nothing to anybody.
@@ -103,7 +104,7 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
 
   const timer = setInterval(() => {
     const now = new Date()
-    for (const link of mine) lutimes(link, now, now).catch(() => undefined)
+    for (const link of mine.values()) lutimes(link, now, now).catch(() => undefined)
   }, RENEW_MS)
   timer.unref()
 

@@ -1,0 +1,64 @@
+// A client's retry finds the try whose answer it never got, and nothing else.
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { test } from 'node:test'
+import { ownIdentity } from '../../../gateway/spool/identity.ts'
+import { createUnanswered, REMEMBER_MS } from '../../../gateway/spool/unanswered.ts'
+import { temporaryFolder } from '../../support/process.ts'
+
+const FINGERPRINT = 'f'.repeat(40)
+const DEAD = { ...ownIdentity(), pid: 4_194_303, startedAt: '1' }
+
+test('a message under way in a living session is not an earlier try', async () => {
+  await using folder = await temporaryFolder()
+  const unanswered = createUnanswered(folder.path, ownIdentity())
+  const first = await unanswered.enter(FINGERPRINT, 'm1')
+  const second = await unanswered.enter(FINGERPRINT, 'm2')
+  assert.deepEqual(first.earlier, [])
+  assert.deepEqual(second.earlier, [])
+  await first.entry?.forget()
+  await second.entry?.forget()
+  assert.deepEqual(await readdir(folder.path), [])
+})
+
+test('acknowledged mail never matches; a lost client finds its own', async () => {
+  await using folder = await temporaryFolder()
+  const unanswered = createUnanswered(folder.path, ownIdentity())
+  const heard = await unanswered.enter(FINGERPRINT, 'm1')
+  const lost = await unanswered.enter(FINGERPRINT, 'm2')
+  const other = await unanswered.enter(FINGERPRINT, 'm3')
+  await heard.entry?.forget()
+  await lost.entry?.leave()
+  await other.entry?.forget()
+  assert.equal(await unanswered.has(FINGERPRINT, 'm2'), true)
+  assert.equal(await unanswered.has(FINGERPRINT, 'm1'), false)
+  const retry = await unanswered.enter(FINGERPRINT, 'm4')
+  assert.deepEqual(retry.earlier, ['m2'])
+  await unanswered.forget(FINGERPRINT, 'm2')
+  await retry.entry?.forget()
+  assert.deepEqual((await unanswered.enter(FINGERPRINT, 'm5')).earlier, [])
+})
+
+test('sessions of a process that died count as lost clients, before and after adoption', async () => {
+  await using folder = await temporaryFolder()
+  const before = createUnanswered(folder.path, DEAD)
+  await before.enter(FINGERPRINT, 'm1')
+  await before.enter(FINGERPRINT, 'm2')
+  const unanswered = createUnanswered(folder.path, ownIdentity())
+  const retry = await unanswered.enter(FINGERPRINT, 'm3')
+  assert.deepEqual(retry.earlier.sort(), ['m1', 'm2'])
+  await retry.entry?.forget()
+  await unanswered.adopt()
+  const again = await unanswered.enter(FINGERPRINT, 'm4')
+  assert.deepEqual(again.earlier.sort(), ['m1', 'm2'])
+})
+
+test('after a day nobody retries any more', async () => {
+  await using folder = await temporaryFolder()
+  const unanswered = createUnanswered(folder.path, ownIdentity())
+  const { entry } = await unanswered.enter(FINGERPRINT, 'm1')
+  await entry?.leave()
+  assert.equal(await unanswered.expire(Date.now() + REMEMBER_MS - 60_000), 0)
+  assert.equal(await unanswered.expire(Date.now() + REMEMBER_MS + 60_000), 1)
+  assert.deepEqual((await unanswered.enter(FINGERPRINT, 'm2')).earlier, [])
+})
