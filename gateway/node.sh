@@ -10,7 +10,8 @@ pinned="$here/node_modules/node-linux-$arch/bin"
 if [ -x "$pinned/node" ]; then
   PATH="$pinned:$PATH"
   export PATH
-elif ! command -v node >/dev/null || [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 24 ]; then
+elif ! command -v node >/dev/null ||
+  [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 24 ]; then
   echo "sallyport needs Node.js 24 or newer: run 'npm ci' in $here, or install Node.js 24" >&2
   exit 1
 fi

@@ -1,7 +1,10 @@
 // What a scanner is and what it may report. Scanners report, policies judge: nothing here decides, logs or counts.
 import type { Message } from '../gateway/message.ts'
 
-/** `down`: no connection, or it broke; `slow`: its deadline passed; `limit`: the engine's own limits were exceeded; `garbled`: a reply not understood. */
+/**
+ * `down`: no connection, or it broke; `slow`: its deadline passed; `limit`: the engine's own limits were exceeded;
+ * `garbled`: a reply not understood.
+ */
 export type FailureKind = 'down' | 'slow' | 'limit' | 'garbled'
 
 /** Result of SPF and DKIM, as far as a DSN's addressee must be believed (I6). */

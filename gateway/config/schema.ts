@@ -179,7 +179,7 @@ export const configSchema = z.strictObject({
         .min(0)
         .max(36_500)
         .default(30)
-        .describe('Days until what lies in it is removed.'),
+        .describe('Days until what lies in it is removed; 0 keeps it for ever.'),
     })
     .prefault({})
     .describe('A Maildir below `state`.'),

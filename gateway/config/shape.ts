@@ -189,9 +189,9 @@ function mendOf(issue: Issue, path: Path, context: Context): string {
       return `write one of: ${issue.values.join(', ')}${why}`
     }
     case 'too_small':
-      return `write ${issue.origin === 'array' ? `${issue.minimum} or more` : `at least ${issue.minimum}`}${why}`
+      return `write ${issue.minimum} or more${why}`
     case 'too_big':
-      return `write ${issue.origin === 'array' ? `${issue.maximum} or fewer` : `at most ${issue.maximum}`}${why}`
+      return `write ${issue.maximum} or ${issue.origin === 'array' ? 'fewer' : 'less'}${why}`
     case 'invalid_type':
       if (issue.expected === 'string' && typeof value !== 'object') {
         return `put the value in quotes${why}`

@@ -4,7 +4,10 @@ import { BlockList, isIP, isIPv4 } from 'node:net'
 /** IPv4-mapped IPv6 addresses (RFC 4291 §2.5.5.2) as IPv4. */
 export const plainAddress = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '')
 
-/** Tells whether an address lies in one of the networks, `10.0.0.0/8`, `2001:db8::/32` or a single address. Throws on anything else. */
+/**
+ * Tells whether an address lies in one of the networks, `10.0.0.0/8`, `2001:db8::/32` or a single address.
+ * Throws on anything else.
+ */
 export function networks(list: readonly string[]): (address: string) => boolean {
   const blocks = new BlockList()
   for (const entry of list) {

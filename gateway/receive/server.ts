@@ -29,7 +29,10 @@ export type ReceiveOptions = {
 export type Receive = {
   /** Where it listens, in the order of `listen`; the port is the real one. */
   listening: { listener: string; port: number }[]
-  /** New certificates, limits, domains and directories, for new commands of open sessions too. Rejects, and changes nothing, where a certificate or network is of no use. */
+  /**
+   * New certificates, limits, domains and directories, for new commands of open sessions too. Rejects, and
+   * changes nothing, where a certificate or network is of no use.
+   */
   reload(config: Config, directories: ReadonlyMap<string, Directory>): Promise<void>
   /** Stops accepting; a message on its way is finished. Resolves when all are gone, or were destroyed after `graceMs`. */
   stop(graceMs: number): Promise<void>
