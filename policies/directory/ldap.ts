@@ -10,21 +10,32 @@ import { createLdapServer, type LdapServer } from './ldap-server.ts'
 
 /** `directory.<name>.ldap` in the configuration. */
 export const ldapSettings = z.strictObject({
-  /** `ldap://host:389` or `ldaps://host`; tried in order, two or more give fail-over. */
-  urls: z.array(z.string()).min(1).max(16),
-  /** Upgrade `ldap://` connections with StartTLS (RFC 4511 §4.14). */
-  startTls: z.boolean().default(false),
-  /** PEM file of the authorities to trust; the system's own where absent. */
-  caFile: z.string().optional(),
-  base: z.string(),
-  bindDn: z.string().optional(),
-  bindPassword: z.string().optional(),
-  bindPasswordFile: z.string().optional(),
-  /** Which attributes hold addresses; `filter` overrides. */
+  urls: z
+    .array(z.string())
+    .min(1)
+    .max(16)
+    .describe('`ldap://host:389` or `ldaps://host`; tried in order, two or more give fail-over.'),
+  startTls: z
+    .boolean()
+    .default(false)
+    .describe('Upgrade `ldap://` connections with StartTLS (RFC 4511 §4.14), always verified.'),
+  caFile: z
+    .string()
+    .optional()
+    .describe("PEM file of the authorities to trust; the system's own where absent."),
+  base: z
+    .string()
+    .describe('DN below which mailboxes are searched. We must be able to read it ourselves.'),
+  bindDn: z.string().optional().describe('Whom to bind as; anonymous where absent.'),
+  bindPassword: z.string().optional().describe('Its password; better in a file of its own.'),
+  bindPasswordFile: z
+    .string()
+    .optional()
+    .describe('File with the password, read again at each connect.'),
   schema: z
     .enum(['inetOrgPerson', 'activeDirectory', 'qmailLdap', 'courier'])
-    .default('inetOrgPerson'),
-  /** RFC 4515 with `%a` address, `%u` local part, `%d` domain, each escaped for you; `%%` is a percent sign. */
+    .default('inetOrgPerson')
+    .describe('Which attributes hold addresses; `filter` overrides.'),
   filter: z
     .string()
     .superRefine((text, context) => {
@@ -35,11 +46,17 @@ export const ldapSettings = z.strictObject({
         context.addIssue({ code: 'custom', message: `not an RFC 4515 filter: ${error.message}` })
       }
     })
-    .optional(),
-  /** Connections per server. */
-  connections: z.int().min(1).max(16).default(2),
-  /** Milliseconds one lookup may take, over all servers. */
-  deadlineMs: z.int().min(100).max(60_000).default(10_000),
+    .optional()
+    .describe(
+      'RFC 4515 with `%a` address, `%u` local part, `%d` domain, each escaped; `%%` is a percent sign.',
+    ),
+  connections: z.int().min(1).max(16).default(2).describe('Connections per server.'),
+  deadlineMs: z
+    .int()
+    .min(100)
+    .max(60_000)
+    .default(10_000)
+    .describe('Milliseconds one lookup may take, over all servers.'),
 })
 export type LdapSettings = z.infer<typeof ldapSettings>
 
