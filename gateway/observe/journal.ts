@@ -1,5 +1,14 @@
 // The journal: one line per thing that happened to a message, appended by every process of an instance, not fsynced.
-import { closeSync, mkdirSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  chownSync,
+  closeSync,
+  fchownSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import path from 'node:path'
 import { type JournalEntry, journalFile, journalFileParts, journalLines } from './journal-line.ts'
 
@@ -14,24 +23,30 @@ export type Journal = {
   write(event: string, detail: Record<string, unknown>): void
 } & Disposable
 
+export type Owner = { uid: number; gid: number }
+
 /**
  * `folder` is made if missing. `instance` (letters, digits, `-`, `_`) names one start of the gateway: all its processes
- * write the same file, one a day (UTC); those older than `keepDays` are removed when a day begins.
+ * write the same file, one a day (UTC); those older than `keepDays` are removed when a day begins. `owner` is
+ * given by a primary that runs as root, so that its workers may write too.
  */
 export function createJournal({
   folder,
   instance,
   keepDays = KEEP_DAYS,
+  owner,
   onLost = () => undefined,
   now = Date.now,
 }: {
   folder: string
   instance: string
   keepDays?: number
+  owner?: Owner | undefined
   onLost?: (error: unknown) => void
   now?: () => number
 }): Journal {
   mkdirSync(folder, { recursive: true, mode: 0o750 })
+  if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
   let day = ''
   let descriptor: number | undefined
   let torn = false
@@ -41,6 +56,7 @@ export function createJournal({
     if (descriptor !== undefined) closeSync(descriptor)
     descriptor = undefined
     descriptor = openSync(path.join(folder, journalFile(today, instance)), 'a', 0o640)
+    if (owner !== undefined) fchownSync(descriptor, owner.uid, owner.gid)
     day = today
     removeOld(folder, new Date(now() - keepDays * DAY_MS).toISOString().slice(0, 10))
     return descriptor
