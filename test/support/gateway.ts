@@ -100,7 +100,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const ready = async (timeoutMs = 60_000) => {
     let last = ''
     const probe = async () => {
-      if (over !== undefined) throw new Error(`sallyport ended with ${over}:\n${output()}`)
+      if (over !== undefined) throw new Error(`sallyport ended with ${over}:\n${output().slice(-4000)}`)
       const said = await health('ready').catch((error: Error) => ({
         status: 0,
         text: String(error),
@@ -109,7 +109,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       return said.status === 200
     }
     await until('sallyport to be ready', probe, timeoutMs).catch((error: Error) => {
-      throw new Error(`${error.message}; it says ${last}\n${output()}`)
+      throw new Error(`${error.message}; it says ${last}\n${output().slice(-4000)}`)
     })
   }
   const launch = async () => {
