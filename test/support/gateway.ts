@@ -100,7 +100,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const ready = async (timeoutMs = 60_000) => {
     let last = ''
     const probe = async () => {
-      if (over !== undefined) throw new Error(`sallyport ended with ${over}:\n${output().slice(-4000)}`)
+      if (over !== undefined)
+        throw new Error(`sallyport ended with ${over}:\n${output().slice(-4000)}`)
       const said = await health('ready').catch((error: Error) => ({
         status: 0,
         text: String(error),
