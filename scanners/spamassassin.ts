@@ -1,5 +1,12 @@
 // Asks SpamAssassin's spamd for a spam score, over its own protocol.
 import { z } from 'zod'
+import type { Message } from '../gateway/message.ts'
+import { CutShort, pieces } from './content.ts'
+import { calledOff, deadlineOf } from './deadline.ts'
+import { createEnginePool } from './engine-pool.ts'
+import { EngineSocket, parseEngineAddress } from './engine-socket.ts'
+import type { FailureKind, Finding, Scanner, Verdict } from './scanner.ts'
+import { judgeSpamdReply } from './spamd-reply.ts'
 
 /** `scanners.spamassassin` in the configuration. */
 export const spamassassinSettings = z.strictObject({
@@ -12,3 +19,89 @@ export const spamassassinSettings = z.strictObject({
   deadlineMs: z.int().min(100).max(600_000).default(25_000),
 })
 export type SpamassassinSettings = z.infer<typeof spamassassinSettings>
+
+const TOO_LARGE: Verdict = { kind: 'scored', score: 0, symbols: ['SALLYPORT_TOO_LARGE'] }
+const VERSION_DEADLINE_MS = 5_000
+
+/** Throws where the address can't be understood. */
+export async function createSpamassassin(settings: SpamassassinSettings): Promise<Scanner> {
+  const { address } = settings
+  parseEngineAddress(address)
+  const engines = createEnginePool([address], { concurrency: settings.concurrency, restMs: 0 })
+  const closing = new AbortController()
+
+  async function scan(message: Message, outer: AbortSignal): Promise<Finding> {
+    if (message.content.sizeBytes > settings.maxSizeBytes) return { verdict: TOO_LARGE }
+    const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
+    const engine = await engines.acquire(deadline.signal)
+    if (!engine) return { verdict: failed('slow', 'no connection was free in time') }
+    const verdict = await ask(address, message, deadline.signal)
+    engine.release(calledOff(outer) ? 'unknown' : verdict.kind === 'failed' ? 'failed' : 'answered')
+    return { verdict }
+  }
+
+  async function version(): Promise<{ version: string } | undefined> {
+    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(VERSION_DEADLINE_MS)])
+    const reply = await converse(address, signal, async socket => {
+      socket.end('PING SPAMC/1.5\r\n\r\n')
+    })
+    const protocol = /^SPAMD\/(\d+\.\d+) 0 PONG\r\n/.exec(reply.text)?.[1]
+    if (!closing.signal.aborted) engines.mark(address, protocol !== undefined)
+    return protocol === undefined ? undefined : { version: `spamd protocol ${protocol}` }
+  }
+
+  return {
+    name: 'spamassassin',
+    deadlineMs: settings.deadlineMs,
+    scan,
+    version,
+    engines: () => engines.states(),
+    [Symbol.asyncDispose]: async () => closing.abort(),
+  }
+}
+
+const failed = (failure: FailureKind, cause: string): Verdict => ({
+  kind: 'failed',
+  failure,
+  cause,
+})
+
+async function ask(address: string, message: Message, signal: AbortSignal): Promise<Verdict> {
+  const { content } = message
+  const reply = await converse(address, signal, async socket => {
+    socket.write(`SYMBOLS SPAMC/1.5\r\nContent-length: ${content.sizeBytes}\r\n\r\n`)
+    for await (const piece of pieces(content, socket)) socket.write(piece)
+  })
+  if (signal.aborted) return failed('slow', 'no verdict before the deadline')
+  if (reply.unreadable !== undefined) return failed('garbled', reply.unreadable)
+  if (reply.text === '' && reply.fault !== undefined) return failed('down', reply.fault)
+  return judgeSpamdReply(reply.text)
+}
+
+type SpamdReply = { text: string; fault?: string; unreadable?: string }
+
+/** Opens, lets `speak` speak, and reads until spamd closes. Never rejects; `signal` cuts it. */
+async function converse(
+  address: string,
+  signal: AbortSignal,
+  speak: (socket: EngineSocket) => Promise<void>,
+): Promise<SpamdReply> {
+  const socket = new EngineSocket(address)
+  const cut = () => socket.destroy()
+  signal.addEventListener('abort', cut, { once: true })
+  if (signal.aborted) cut()
+  try {
+    if (await socket.opened()) {
+      await speak(socket)
+      await socket.ended
+    }
+    const fault = socket.fault
+    return { text: socket.reply, ...(fault ? { fault: fault.code ?? fault.message } : {}) }
+  } catch (error) {
+    if (error instanceof CutShort) return { text: socket.reply, fault: 'cut off while sending' }
+    return { text: '', unreadable: `cannot read content: ${(error as Error).message}` }
+  } finally {
+    signal.removeEventListener('abort', cut)
+    socket.destroy()
+  }
+}

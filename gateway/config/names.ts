@@ -27,7 +27,9 @@ export function parseHostPort(text: string, defaultPort?: number): HostPort | un
   const port = digits === undefined ? defaultPort : Number(digits)
   if (port === undefined || port < 1 || port > 65_535) return undefined
   if (v6 !== undefined) return isIPv6(v6) ? { host: v6.toLowerCase(), port } : undefined
-  if (name === undefined || !(isIPv4(name) || domainName(name))) return undefined
+  // Underscores are no part of host names (RFC 952), but of many container networks.
+  if (name === undefined || !(isIPv4(name) || domainName(name.replaceAll('_', ''))))
+    return undefined
   return { host: name.toLowerCase(), port }
 }
 

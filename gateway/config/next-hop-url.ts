@@ -5,7 +5,7 @@ import { nearestName } from './nearest.ts'
 
 /**
  * - `smtp`: TLS where offered; `smtp+tls`: STARTTLS required and verified; `smtps`: TLS from the first octet.
- * - `mx`: smtp to the domain's mail exchangers.
+ * - `mx`: smtp to the domain's mail exchangers, `mx:example.org` or `mx:example.org:2525`.
  */
 export type NextHopUrl =
   | { scheme: 'smtp' | 'smtp+tls' | 'smtps' | 'lmtp'; host: string; port: number }
@@ -18,7 +18,7 @@ const isScheme = (text: string): text is keyof typeof PORTS => Object.hasOwn(POR
 /** Reads a next hop with its default port; otherwise says what is wrong with it and what to write. */
 export function parseNextHopUrl(text: string): NextHopUrl | { problem: string; mend: string } {
   if (text.startsWith('mx:')) {
-    const domain = domainName(text.slice(3).replace(/^\/\//, ''))
+    const domain = domainName(text.slice(3).replace(/:\d{1,5}$/, ''))
     if (domain) return { scheme: 'mx', domain }
     return { problem: 'names no domain after `mx:`', mend: 'write `mx:example.org`' }
   }

@@ -45,6 +45,16 @@ test('the example names every setting', () => {
   assert.ok(keys.length > 60)
 })
 
+test('every setting carries its documentation', () => {
+  const bare = keys.filter(
+    ([, schema]) => typeof (schema as { description?: unknown }).description !== 'string',
+  )
+  assert.deepEqual(
+    bare.map(([key]) => key),
+    [],
+  )
+})
+
 test('deploy/sallyport.schema.json is what the declarations generate', async () => {
   const committed = await readFile(path.join(deploy, 'sallyport.schema.json'), 'utf8')
   const mend = 'sh gateway/node.sh gateway/config/json-schema.ts > deploy/sallyport.schema.json'

@@ -11,6 +11,7 @@ import {
 } from '../../../gateway/config/names.ts'
 import { editDistance, nearestName } from '../../../gateway/config/nearest.ts'
 import { parseNextHopUrl } from '../../../gateway/config/next-hop-url.ts'
+import { parseNextHop } from '../../../gateway/relay/next-hop.ts'
 
 test('domain names', () => {
   assert.equal(domainName('Example.ORG'), 'example.org')
@@ -72,6 +73,7 @@ test('next hops with their default ports', () => {
     assert.deepEqual(parseNextHopUrl(text), { scheme, host: 'mail.internal', port })
   }
   assert.deepEqual(parseNextHopUrl('mx:Example.org'), { scheme: 'mx', domain: 'example.org' })
+  assert.deepEqual(parseNextHopUrl('mx:example.org:26'), { scheme: 'mx', domain: 'example.org' })
   assert.deepEqual(parseNextHopUrl('smtp://[::1]:25'), { scheme: 'smtp', host: '::1', port: 25 })
   for (const bad of ['mail', 'mx:', 'ftp://mail', 'smtp://', 'smtp://user@mail', 'smtp://mail/x']) {
     assert.ok('problem' in parseNextHopUrl(bad), bad)
@@ -92,4 +94,22 @@ test('the nearest name', () => {
   assert.equal(editDistance('kitten', 'sitting'), 3)
   assert.equal(nearestName('nexthop', ['nextHop', 'directory']), 'nextHop')
   assert.equal(nearestName('banana', ['nextHop', 'directory']), undefined)
+})
+
+test('what the configuration takes for a next hop, the relay understands, and the other way round', () => {
+  const hops = [
+    ...[
+      'smtp://mail',
+      'smtp+tls://mail:26',
+      'smtps://mail.internal',
+      'lmtp://10.0.0.7',
+      'LMTP://m/',
+    ],
+    ...['smtp://[::1]:25', 'smtp://mail_server:25', 'mx:example.org', 'mx:example.org:26', 'mail'],
+    ...['mx://example.org', 'ftp://mail', 'smtp:mail', 'smtp://', 'smtp://mail:0', 'smtp://a@b'],
+    ...['smtp://::1', 'smtp://mail:99999', 'mx:', 'mx:[::1]', 'smtp://mail/x', ''],
+  ]
+  for (const hop of hops) {
+    assert.equal(!('problem' in parseNextHopUrl(hop)), parseNextHop(hop) !== undefined, hop)
+  }
 })
