@@ -84,7 +84,15 @@ function createGate(name: string, trust: () => Trust, inside: Inside): Gate {
       const full = door.enter(address)
       return full === undefined ? undefined : refuse(address, full, BUSY[full])
     },
-    open: line => createSession(shared, line, name, () => door.leave(line.address)),
+    open(line) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      // A listener is closed a little before its last connection says so.
+      shared.track(promise)
+      return createSession(shared, line, name, () => {
+        door.leave(line.address)
+        resolve()
+      })
+    },
     handshake: (address, pending) =>
       pending < shared.config.limits.connectionsPerClient ||
       trust().proxies(address) ||
