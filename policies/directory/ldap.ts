@@ -113,16 +113,23 @@ async function targetOf(settings: LdapSettings): Promise<Omit<LdapTarget, 'url'>
   const tls = caFile === undefined ? {} : { ca: await readFile(caFile) }
   if (bindDn === undefined) return { base, startTls, tls }
   const bindPassword = async () => {
-    const { bindPassword, bindPasswordFile } = settings
-    const text =
-      bindPassword ??
-      (bindPasswordFile === undefined ? '' : await readFile(bindPasswordFile, 'utf8'))
-    const password = text.replace(/\r?\n$/, '')
+    const password = (await passwordFrom(settings)).replace(/\r?\n$/, '')
     if (password === '') throw new Error(`no password for ${bindDn}`)
     return password
   }
   await bindPassword()
   return { base, startTls, tls, bindDn, bindPassword }
+}
+
+/** The file, for a changed password to count; what it held at start where this process may not read it. */
+async function passwordFrom({ bindPassword, bindPasswordFile }: LdapSettings): Promise<string> {
+  if (bindPasswordFile === undefined) return bindPassword ?? ''
+  try {
+    return await readFile(bindPasswordFile, 'utf8')
+  } catch (error) {
+    if (bindPassword === undefined) throw error
+    return bindPassword
+  }
 }
 
 /** Each server that is not resting gets its share of the time that is left. */

@@ -315,6 +315,13 @@ describe('settings', () => {
     })
   })
 
+  test('a password file that cannot be read any more leaves the password it held', async () => {
+    await using slapd = await startSlapd({ entries: ENTRIES, bindRequired: true })
+    const dropped = settings(slapd, { bindPasswordFile: '/nonexistent' })
+    await using directory = await createLdapDirectory('d', dropped)
+    assert.equal(await existence(directory, 'anna@example.org'), 'exists')
+  })
+
   test('what can never work is refused at once', async () => {
     const good = { urls: ['ldap://127.0.0.1:1'], base: 'dc=example,dc=org' }
     const make = (more: object) =>
