@@ -1,15 +1,6 @@
 // The settings that apply to one domain: its own over the defaults.
-import type { DomainSettings, MatrixAction } from '../../policies/policy.ts'
-import type { FailureKind } from '../../scanners/scanner.ts'
-import type { Config } from './schema.ts'
-
-/** The matrix where the file says nothing. */
-const DEFAULT_ROW: Record<FailureKind, MatrixAction> = {
-  down: 'tempfail',
-  slow: 'hold',
-  limit: 'tempfail',
-  garbled: 'tempfail',
-}
+import type { DomainSettings } from '../../policies/policy.ts'
+import { type Config, failureDefaults } from './schema.ts'
 
 /**
  * Complete for every configured scanner. `domain` is in lower case and A-labels; one that is not ours gets
@@ -20,7 +11,10 @@ export function domainSettings(config: Config, domain: string): DomainSettings {
   const failure: DomainSettings['failure'] = {}
   for (const scanner of ['clamav', 'rspamd', 'spamassassin'] as const) {
     if (config.scanners[scanner] === undefined) continue
-    failure[scanner] = merge(merge(DEFAULT_ROW, config.failure[scanner]), own?.failure?.[scanner])
+    failure[scanner] = merge(
+      merge(failureDefaults, config.failure[scanner]),
+      own?.failure?.[scanner],
+    )
   }
   return {
     spam: merge(config.spam, own?.spam),

@@ -13,7 +13,9 @@ const tls = z.strictObject({
 })
 
 const listener = z.strictObject({
-  address: z.string().describe('IP address and port: `0.0.0.0:25`, `[::]:25`.'),
+  address: z
+    .string()
+    .describe('IP address and port: `0.0.0.0:25`, or `[::]:25` for IPv4 and IPv6.'),
   tls: z
     .union([tls, z.array(tls).min(1).max(1000)])
     .optional()
@@ -72,6 +74,8 @@ const matrixOf = <Row extends typeof matrixRow | typeof rowOverride>(row: Row) =
     spamassassin: row.optional().describe('What to do when SpamAssassin gives no verdict.'),
   })
 const matrix = matrixOf(matrixRow)
+/** The matrix where the file says nothing. */
+export const failureDefaults = matrixRow.parse({})
 
 const domain = z.strictObject({
   nextHop: z

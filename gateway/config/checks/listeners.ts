@@ -1,5 +1,6 @@
 // Our own name and addresses: what we are called, where we listen, and as whom.
 import { readFile } from 'node:fs/promises'
+import { isIPv4 } from 'node:net'
 import type { Path } from '../faults.ts'
 import {
   domainName,
@@ -8,6 +9,7 @@ import {
   isNetwork,
   parseListenAddress,
 } from '../names.ts'
+import type { Listener } from '../schema.ts'
 import type { Check, CheckContext } from './check.ts'
 import { checkPair } from './tls.ts'
 
@@ -19,20 +21,19 @@ export const checkHostname: Check = ({ hostname }, { findings, shown }) => {
 
 export const checkListeners: Check = async ({ listen, http }, context) => {
   const { findings, shown } = context
-  const taken = new Map<string, string>()
+  const taken: { host: string; port: number; by: string }[] = []
   const place = (address: string, path: Path) => {
     const parsed = parseListenAddress(address)
     if (!parsed) {
-      const mend = 'write an IP address and a port: `0.0.0.0:25`, `[::]:25`'
+      const mend = 'write an IP address and a port: `0.0.0.0:25`, or `[::]:25` for IPv4 and IPv6'
       findings.fault(path, `${shown(path)} is not an address to listen on`, mend)
       return
     }
-    const key = `${parsed.host} ${parsed.port}`
-    const other = taken.get(key)
-    taken.set(key, other ?? path.join('.'))
+    const other = taken.find(t => t.port === parsed.port && overlap(t.host, parsed.host))
+    taken.push({ ...parsed, by: path.join('.') })
     if (other !== undefined) {
-      const mend = 'remove one of them, or give it another port'
-      findings.fault(path, `${shown(path)} is used twice, first by ${other}`, mend)
+      const mend = 'remove one of them, or give it another port; `[::]` takes IPv4 as well'
+      findings.fault(path, `${shown(path)} is already taken by ${other.by}`, mend)
     }
   }
   for (const [i, listener] of listen?.entries() ?? []) {
@@ -49,8 +50,12 @@ export const checkListeners: Check = async ({ listen, http }, context) => {
   }
 }
 
+/** Whether two addresses can't be bound to one port; `::` is bound for IPv4 too. */
+const overlap = (a: string, b: string): boolean =>
+  a === b || [a, b].includes('::') || ([a, b].includes('0.0.0.0') && isIPv4(a) && isIPv4(b))
+
 async function checkListenerTls(
-  listener: { tls?: unknown; implicit: boolean } & Pick<TlsSettings, 'tls'>,
+  listener: Pick<Listener, 'tls' | 'implicit'>,
   path: Path,
   context: CheckContext,
 ): Promise<void> {
@@ -67,8 +72,6 @@ async function checkListenerTls(
     await checkPair(pair, isList ? [...path, 'tls', i] : [...path, 'tls'], context)
   }
 }
-type Pair = { cert: string; key: string }
-type TlsSettings = { tls?: Pair | Pair[] | undefined }
 
 export function checkNetworks(networks: readonly string[], path: Path, context: CheckContext) {
   for (const [i, network] of networks.entries()) {
