@@ -1,15 +1,115 @@
 // Asks clamd, through clamscan, whether a message carries a virus; anything but a clear "OK" is not clean.
 import { z } from 'zod'
+import type { Message } from '../gateway/message.ts'
+import type { Clamd, ClamdScan, ClamdVersion } from './clamd.ts'
+import { calledOff, type Deadline, deadlineOf } from './deadline.ts'
+import { createEnginePool } from './engine-pool.ts'
+import type { Finding, Scanner, Verdict } from './scanner.ts'
 
 /** `scanners.clamav` in the configuration. */
 export const clamavSettings = z.strictObject({
-  /** clamd's sockets, `unix:/run/clamav/clamd.ctl` or `tcp:10.0.0.3:3310`; several are a pool with fail-over. */
-  addresses: z.array(z.string()).min(1).max(64),
-  /** Scans at once per address. */
-  concurrency: z.int().min(1).max(1000).default(20),
-  /** Milliseconds a scan may take before it counts as `failed` (`slow`). */
-  deadlineMs: z.int().min(100).max(600_000).default(25_000),
-  /** Milliseconds an address rests after a failure. */
-  restMs: z.int().min(0).max(600_000).default(5_000),
+  addresses: z
+    .array(z.string())
+    .min(1)
+    .max(64)
+    .describe(
+      "clamd's sockets, `unix:/run/clamav/clamd.ctl` or `tcp:10.0.0.3:3310`; several are a pool.",
+    ),
+  concurrency: z.int().min(1).max(1000).default(20).describe('Scans at once per address.'),
+  deadlineMs: z
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(25_000)
+    .describe('Milliseconds a scan may take before it counts as `failed` (`slow`).'),
+  restMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(5_000)
+    .describe('Milliseconds an address rests after a failure.'),
 })
 export type ClamavSettings = z.infer<typeof clamavSettings>
+
+/** Addresses one message may be tried at, counting a second try at the same one. */
+const MOST_ATTEMPTS = 3
+const VERSION_DEADLINE_MS = 5_000
+
+/** Throws where an address can't be understood. */
+export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
+  const { createClamd } = await import('./clamd.ts')
+  const clamds = new Map<string, Clamd>()
+  for (const address of settings.addresses) clamds.set(address, await createClamd(address))
+  const pool = createEnginePool(settings.addresses, settings)
+  const closing = new AbortController()
+
+  /** One try at one address; undefined where no place was free in time, or all addresses were tried. */
+  async function attempt(
+    message: Message,
+    deadline: Deadline,
+    tried: Set<string>,
+    outer: AbortSignal,
+  ): Promise<ClamdScan | undefined> {
+    const engine = await pool.acquire(deadline.signal, tried)
+    if (!engine) return undefined
+    tried.add(engine.address)
+    // A hung engine must leave time for the next one.
+    const others = tried.size < clamds.size
+    const patience = others ? deadline.remainingMs() / 2 : deadline.remainingMs()
+    const cut = AbortSignal.any([deadline.signal, AbortSignal.timeout(Math.ceil(patience))])
+    const clamd = clamds.get(engine.address) as Clamd
+    const scan = await clamd.scan(message, cut).catch(asGarbled)
+    if (scan.interrupted) tried.delete(engine.address)
+    engine.release(calledOff(outer) ? 'unknown' : blames(scan) ? 'failed' : 'answered')
+    return scan
+  }
+
+  async function scan(message: Message, signal: AbortSignal): Promise<Finding> {
+    const deadline = deadlineOf(settings.deadlineMs, signal, closing.signal)
+    const tried = new Set<string>()
+    let verdict: Verdict = { kind: 'failed', failure: 'slow', cause: 'no clamd was free in time' }
+    for (let attempts = 0; attempts < MOST_ATTEMPTS; attempts++) {
+      const scanned = await attempt(message, deadline, tried, signal)
+      if (!scanned) break
+      verdict = scanned.verdict
+      if (verdict.kind !== 'failed' || verdict.failure === 'limit') break
+    }
+    return { verdict }
+  }
+
+  async function version(): Promise<ClamdVersion | undefined> {
+    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(VERSION_DEADLINE_MS)])
+    const versions = await Promise.all(
+      [...clamds].map(async ([address, clamd]) => {
+        const found = await clamd.version(signal)
+        if (!closing.signal.aborted) pool.mark(address, found !== undefined)
+        return found
+      }),
+    )
+    return oldest(versions.filter(found => found !== undefined))
+  }
+
+  return {
+    name: 'clamav',
+    deadlineMs: settings.deadlineMs,
+    scan,
+    version,
+    engines: () => pool.states(),
+    [Symbol.asyncDispose]: async () => closing.abort(),
+  }
+}
+
+/** Whether the address should rest: a conversation cut off midway, or a limit, says nothing against it. */
+const blames = ({ verdict, interrupted }: ClamdScan): boolean =>
+  verdict.kind === 'failed' && verdict.failure !== 'limit' && !interrupted
+
+const asGarbled = (error: unknown): ClamdScan => ({
+  verdict: { kind: 'failed', failure: 'garbled', cause: String(error).slice(0, 120) },
+  interrupted: false,
+})
+
+/** The pool is as good as its oldest signatures. */
+function oldest(versions: ClamdVersion[]): ClamdVersion | undefined {
+  const age = (v: ClamdVersion) => v.signatureAgeSeconds ?? -1
+  return versions.toSorted((a, b) => age(b) - age(a))[0]
+}

@@ -10,14 +10,16 @@ import type { FailureKind, Finding, Scanner } from './scanner.ts'
 
 /** `scanners.rspamd` in the configuration. */
 export const rspamdSettings = z.strictObject({
-  /** rspamd's normal worker, `http://127.0.0.1:11333`. */
-  url: z.string(),
-  /** The worker's password, where it has one. */
-  password: z.string().optional(),
-  /** Connections to rspamd at once. */
-  concurrency: z.int().min(1).max(1000).default(20),
-  /** Milliseconds a scan may take before it counts as `failed` (`slow`). */
-  deadlineMs: z.int().min(100).max(600_000).default(20_000),
+  url: z.string().describe("rspamd's normal worker, `http://127.0.0.1:11333`."),
+  password: z.string().optional().describe("The worker's password, where it has one."),
+  passwordFile: z.string().optional().describe('A file with that password, instead.'),
+  concurrency: z.int().min(1).max(1000).default(20).describe('Connections to rspamd at once.'),
+  deadlineMs: z
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(20_000)
+    .describe('Milliseconds a scan may take before it counts as `failed` (`slow`).'),
 })
 export type RspamdSettings = z.infer<typeof rspamdSettings>
 

@@ -10,13 +10,22 @@ import { judgeSpamdReply } from './spamd-reply.ts'
 
 /** `scanners.spamassassin` in the configuration. */
 export const spamassassinSettings = z.strictObject({
-  /** spamd's socket, `tcp:127.0.0.1:783` or `unix:/run/spamd.sock`. */
-  address: z.string(),
-  /** Content above this many octets is not sent to spamd and counts as score 0 (spamd's own clients stop at 500 KB). */
-  maxSizeBytes: z.int().min(1024).max(1_000_000_000).default(512_000),
-  concurrency: z.int().min(1).max(1000).default(5),
-  /** Milliseconds a scan may take before it counts as `failed` (`slow`). */
-  deadlineMs: z.int().min(100).max(600_000).default(25_000),
+  address: z.string().describe("spamd's socket, `tcp:127.0.0.1:783` or `unix:/run/spamd.sock`."),
+  maxSizeBytes: z
+    .int()
+    .min(1024)
+    .max(1_000_000_000)
+    .default(512_000)
+    .describe(
+      'Larger content, in octets, is not sent to spamd and scores 0; its own clients stop at 500 KB.',
+    ),
+  concurrency: z.int().min(1).max(1000).default(5).describe('Scans at once.'),
+  deadlineMs: z
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(25_000)
+    .describe('Milliseconds a scan may take before it counts as `failed` (`slow`).'),
 })
 export type SpamassassinSettings = z.infer<typeof spamassassinSettings>
 

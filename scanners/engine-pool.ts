@@ -1,0 +1,108 @@
+// Chooses which of an engine's addresses takes the next scan: least busy first, those that failed lately last.
+import type { EngineState } from './scanner.ts'
+
+/** Scans that may wait for a free place, all addresses together; those beyond are told at once. */
+const WAITING_LIMIT = 10_000
+
+export type Engine = {
+  readonly address: string
+  /** Gives the place back. `failed` puts the address to rest; `unknown` says nothing of it. */
+  release(result: 'answered' | 'failed' | 'unknown'): void
+}
+
+export type EnginePool = {
+  /**
+   * Waits for a free place at an address not in `except`. Where all of them rest, the one that has rested
+   * longest is tried all the same: a lone engine must not be shunned after it is back.
+   * Undefined when `signal` aborts first, when too many wait, or when every address is in `except`.
+   */
+  acquire(signal: AbortSignal, except?: ReadonlySet<string>): Promise<Engine | undefined>
+  /** What a probe outside a scan found. */
+  mark(address: string, up: boolean): void
+  states(): EngineState[]
+}
+
+type Place = { address: string; busy: number; up: boolean; restUntil: number; lastUsed: number }
+type Waiter = { except: ReadonlySet<string>; take(place: Place): void }
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** `concurrency` counts scans per address; a failed address is passed over for `restMs`. */
+export function createEnginePool(
+  addresses: readonly string[],
+  { concurrency, restMs }: { concurrency: number; restMs: number },
+): EnginePool {
+  const places: Place[] = [...new Set(addresses)].map(address => ({
+    address,
+    busy: 0,
+    up: true,
+    restUntil: 0,
+    lastUsed: 0,
+  }))
+  const waiting = new Set<Waiter>()
+  let uses = 0
+
+  const choose = (except: ReadonlySet<string>): Place | undefined => {
+    const now = Date.now()
+    const allowed = places.filter(place => !except.has(place.address))
+    const awake = allowed.filter(place => place.restUntil <= now)
+    const free = (awake.length > 0 ? awake : allowed).filter(place => place.busy < concurrency)
+    const rest = (place: Place) => (awake.length > 0 ? 0 : place.restUntil)
+    free.sort((a, b) => rest(a) - rest(b) || a.busy - b.busy || a.lastUsed - b.lastUsed)
+    return free[0]
+  }
+
+  const mark = (place: Place, up: boolean): void => {
+    place.up = up
+    place.restUntil = up ? 0 : Date.now() + restMs
+  }
+
+  const serveWaiting = (): void => {
+    for (const waiter of waiting) {
+      const place = choose(waiter.except)
+      if (place) waiter.take(place)
+    }
+  }
+
+  const occupy = (place: Place): Engine => {
+    place.busy++
+    place.lastUsed = ++uses
+    let held = true
+    return {
+      address: place.address,
+      release(result) {
+        if (!held) return
+        held = false
+        place.busy--
+        if (result !== 'unknown') mark(place, result === 'answered')
+        serveWaiting()
+      },
+    }
+  }
+
+  return {
+    acquire(signal, except = NONE) {
+      if (signal.aborted || places.every(place => except.has(place.address)))
+        return Promise.resolve(undefined)
+      const place = choose(except)
+      if (place) return Promise.resolve(occupy(place))
+      if (waiting.size >= WAITING_LIMIT) return Promise.resolve(undefined)
+      return new Promise(resolve => {
+        const leave = (engine: Engine | undefined): void => {
+          waiting.delete(waiter)
+          signal.removeEventListener('abort', giveUp)
+          resolve(engine)
+        }
+        const giveUp = (): void => leave(undefined)
+        const waiter: Waiter = { except, take: found => leave(occupy(found)) }
+        waiting.add(waiter)
+        signal.addEventListener('abort', giveUp, { once: true })
+      })
+    },
+    mark(address, up) {
+      const place = places.find(each => each.address === address)
+      if (place) mark(place, up)
+    },
+    states: () => places.map(({ address, up }) => ({ address, up })),
+  }
+}

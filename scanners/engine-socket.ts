@@ -1,0 +1,78 @@
+// One connection to a scanning engine: every failure is kept as a value, its reply is bounded, and it can be cut.
+import net from 'node:net'
+
+/** Octets of reply kept; an engine that says more than this is cut off. */
+const REPLY_LIMIT_BYTES = 65_536
+
+/**
+ * Where an engine listens: `unix:/run/clamav/clamd.ctl`, `tcp:10.0.0.3:3310`, `tcp:[2001:db8::1]:3310`.
+ * Throws where it is neither.
+ */
+export function parseEngineAddress(
+  address: string,
+): { path: string } | { host: string; port: number } {
+  const unix = /^unix:(\/.+)$/.exec(address)
+  if (unix?.[1] !== undefined) return { path: unix[1] }
+  const tcp = /^tcp:(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(address)
+  const host = tcp?.[1] ?? tcp?.[2]
+  const port = Number(tcp?.[3])
+  if (host === undefined || port < 1 || port > 65_535)
+    throw new Error(`not an engine's address: ${address} (write unix:/path or tcp:host:port)`)
+  return { host, port }
+}
+
+/**
+ * A socket that never emits 'error': a fault shows as 'close', with `fault` set. So it can be lent to a library
+ * that prints such errors, or forgets to listen for them.
+ */
+export class EngineSocket extends net.Socket {
+  fault: NodeJS.ErrnoException | undefined
+  /** Resolves once closed, whatever the reason. */
+  readonly ended: Promise<void>
+  readonly #reply: Buffer[] = []
+  #replyBytes = 0
+
+  constructor(address: string) {
+    super()
+    this.ended = new Promise(resolve => this.once('close', () => resolve()))
+    this.on('data', (chunk: Buffer) => {
+      this.#replyBytes += chunk.length
+      if (this.#replyBytes <= REPLY_LIMIT_BYTES) this.#reply.push(chunk)
+      else this.destroy(new Error('its reply is too long'))
+    })
+    this.connect(parseEngineAddress(address))
+  }
+
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (event !== 'error') return super.emit(event, ...args)
+    this.fault ??= args[0] as NodeJS.ErrnoException
+    return true
+  }
+
+  /** What the engine said so far. */
+  get reply(): string {
+    return Buffer.concat(this.#reply).toString('latin1')
+  }
+
+  /** Resolves with true once connected, with false when that fails. */
+  opened(): Promise<boolean> {
+    return new Promise(resolve => {
+      this.once('connect', () => resolve(true))
+      this.once('close', () => resolve(false))
+    })
+  }
+
+  /** Waits until little is buffered, or the connection is over. */
+  async drained(): Promise<void> {
+    if (this.destroyed || !this.writableNeedDrain) return
+    await new Promise<void>(resolve => {
+      const done = () => {
+        this.off('drain', done)
+        this.off('close', done)
+        resolve()
+      }
+      this.on('drain', done)
+      this.on('close', done)
+    })
+  }
+}
