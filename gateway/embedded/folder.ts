@@ -8,6 +8,8 @@ const SOCKET_PATH_BYTES = 107
 
 /** Makes the folder, for `account` alone where one is given. */
 export async function makeFolder(folder: string, account: Account | undefined): Promise<string> {
+  // `recursive` would give the mode, and our own user, to what lies above it too: `account` could not get in.
+  await mkdir(path.dirname(folder), { recursive: true })
   await mkdir(folder, { recursive: true, mode: 0o700 })
   if (account !== undefined) await chown(folder, account.uid, account.gid)
   return folder

@@ -63,7 +63,10 @@ export async function createWatchedProgram(program: Program, events: Events): Pr
     events.engineChanged({ engine, address, up, ...(cause === undefined ? {} : { cause }) })
 
   for (const pid of await endLeftovers(folder, name, timing.stopTimeoutMs)) {
-    events.warned({ name: 'leftover-program', text: `${name} ${pid} of an earlier run was ended` })
+    events.fault({
+      where: name,
+      error: `${name} ${pid}, left by a gateway that was killed, was ended`,
+    })
   }
   let child = await launch(program, timing, stopping.signal)
   changed(true)

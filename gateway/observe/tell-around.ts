@@ -14,6 +14,8 @@ type AroundEvents = Pick<
   | 'configReloaded'
 >
 
+const LOST_TOLD_MS = 60_000
+
 export function tellAround({ log, metrics }: Outlets): AroundEvents {
   const to = metrics.instruments
   return {
@@ -57,6 +59,17 @@ export function tellAround({ log, metrics }: Outlets): AroundEvents {
       log.write(e.result === 'applied' ? 'info' : 'error', 'configReloaded', e)
       to.configReloads.inc({ result: e.result })
     },
+  }
+}
+
+/** For a journal's `onLost`: counts each line, and says so once a minute. */
+export function tellLostLines({ log, metrics }: Omit<Outlets, 'journal'>): (e: unknown) => void {
+  let told = 0
+  return error => {
+    metrics.instruments.journalLost.inc()
+    if (Date.now() - told < LOST_TOLD_MS) return
+    told = Date.now()
+    log.write('error', 'journalLost', { cause: String(error) })
   }
 }
 

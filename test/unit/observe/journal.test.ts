@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { createJournal } from '../../../gateway/observe/journal.ts'
@@ -13,8 +20,9 @@ import {
   parseJournalLine,
 } from '../../../gateway/observe/journal-line.ts'
 import { createJournalTail } from '../../../gateway/observe/journal-tail.ts'
-import { temporaryFolder } from '../../support/process.ts'
+import { temporaryFolder, userOf } from '../../support/process.ts'
 
+const source = new URL('../../../gateway/observe/journal.ts', import.meta.url).href
 const AT = Date.parse('2026-05-04T23:59:59.500Z')
 
 describe('journal', () => {
@@ -82,7 +90,6 @@ describe('journal', () => {
 
   test('processes appending at once, one of them killed, never mix or tear lines', async () => {
     await using folder = await temporaryFolder('journal')
-    const source = new URL('../../../gateway/observe/journal.ts', import.meta.url).href
     const program = `import { createJournal } from '${source}'
       const journal = createJournal({ folder: process.argv[1], instance: 'i' })
       process.stdout.write('go')
@@ -109,6 +116,29 @@ describe('journal', () => {
       next[id] = Number(entry.n) + 1
     }
     assert.ok(Object.values(next).every(n => n > 0))
+  })
+
+  test('a worker that gave up root writes to the file its primary made', async () => {
+    await using folder = await temporaryFolder('journal')
+    chmodSync(folder.path, 0o755)
+    const inside = path.join(folder.path, 'journal')
+    const nobody = userOf('nobody')
+    using primary = createJournal({ folder: inside, instance: 'i', owner: nobody })
+    primary.write('primary', { id: 'a' })
+    const program = `import { createJournal } from '${source}'
+      ${nobody ? `process.setgid(${nobody.gid}); process.setuid(${nobody.uid})` : ''}
+      createJournal({ folder: process.argv[1], instance: 'i' }).write('worker', { id: 'a' })`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program, inside], {
+      stdio: 'inherit',
+    })
+    await once(child, 'exit')
+    primary.write('primary', { id: 'b' })
+    const seen: JournalEntry[] = []
+    await createJournalTail(inside, 'i').read(entry => seen.push(entry))
+    assert.deepEqual(
+      seen.map(({ event, id }) => `${event} ${id}`),
+      ['primary a', 'worker a', 'primary b'],
+    )
   })
 
   test('what can not be written is told, and never thrown', async () => {

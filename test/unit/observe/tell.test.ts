@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
+import { tellLostLines } from '../../../gateway/observe/tell-around.ts'
 import { observe } from '../../support/observed.ts'
 import { temporaryFolder } from '../../support/process.ts'
 import { everyEvent } from './every-event.ts'
@@ -71,6 +72,26 @@ describe('events', () => {
     assert.equal(observed.lines[0]?.level, 'warn')
     observed.events.warned({ name: 'test-signatures', text: 'real ones', over: true })
     assert.equal(await active(), '0')
+  })
+
+  test('lost journal lines are all counted, and told once a minute', async () => {
+    await using folder = await temporaryFolder('tell')
+    using observed = observe(folder.path)
+    const { metrics, lines } = observed
+    const lost = tellLostLines({
+      metrics,
+      log: {
+        write: (level, event, detail) => void lines.push({ level, event, detail }),
+        flush: () => undefined,
+        [Symbol.dispose]: () => undefined,
+      },
+    })
+    for (let n = 0; n < 9; n++) lost(new Error('ENOSPC'))
+    assert.match(await metrics.registry.metrics(), /^sallyport_journal_lines_lost_total 9$/m)
+    assert.deepEqual(
+      lines.map(line => line.event),
+      ['journalLost'],
+    )
   })
 
   test('a detail that breaks the telling reaches the log, not the teller', async () => {
