@@ -1,5 +1,6 @@
 // The command `sallyport check`: what it prints and how it ends.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -52,4 +53,15 @@ test('--json writes one object', async () => {
 test('a missing file is a fault, no file is wrong usage', async () => {
   assert.equal((await run(undefined, false)).code, 1)
   assert.equal(await check('', { errors: { write: () => true } }), 2)
+})
+
+test('the command itself ends with the same codes', () => {
+  const launcher = path.join(import.meta.dirname, '../../gateway/sallyport')
+  const broken = path.join(import.meta.dirname, 'config/broken/several.yaml')
+  const run = (...args: string[]) => spawnSync(launcher, args, { encoding: 'utf8' })
+  const { status, stderr } = run('check', '--config', broken)
+  assert.equal(status, 1)
+  assert.match(stderr, /several\.yaml:12: .*unknown scheme `htp`/)
+  assert.equal(run('check', '--confg', broken).status, 2)
+  assert.equal(run('run', '--config', broken).status, 1)
 })
