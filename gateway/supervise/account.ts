@@ -26,8 +26,8 @@ async function accounts(): Promise<Map<string, Account>> {
 }
 
 /** Becomes the account, for good. */
-export function become({ name, uid, gid }: Account): void {
-  process.initgroups?.(name, gid)
+export function become({ uid, gid }: Account): void {
+  process.setgroups?.([gid])
   process.setgid?.(gid)
   process.setuid?.(uid)
 }

@@ -19,21 +19,21 @@ export async function startEmbedded(
   const stack = new AsyncDisposableStack()
   const below = (name: string) => path.join(config.state, 'embedded', name)
   try {
-    const [redis, clamd] = await Promise.all([
+    const redis =
       config.redis === 'embedded'
-        ? createEmbeddedRedis({ folder: below('redis'), events, user })
-        : undefined,
+        ? stack.use(await createEmbeddedRedis({ folder: below('redis'), events, user }))
+        : undefined
+    const clamd =
       config.scanners.clamav === 'embedded'
-        ? createEmbeddedClamd({
-            folder: below('clamav'),
-            maxMessageSizeBytes: config.maxMessageSize,
-            events,
-            user,
-          })
-        : undefined,
-    ])
-    if (redis) stack.use(redis)
-    if (clamd) stack.use(clamd)
+        ? stack.use(
+            await createEmbeddedClamd({
+              folder: below('clamav'),
+              maxMessageSizeBytes: config.maxMessageSize,
+              events,
+              user,
+            }),
+          )
+        : undefined
     return {
       apply: written => ({
         ...written,

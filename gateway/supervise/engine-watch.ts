@@ -1,5 +1,6 @@
 // Looks at the scan engines every few seconds: which answer, and how old their signatures are.
 import type { Scanner } from '../../scanners/scanner.ts'
+import { showScanner } from '../observe/scanner-metrics.ts'
 import type { Observed } from './instance.ts'
 
 const LOOK_MS = 5000
@@ -30,11 +31,7 @@ export function createEngineWatch(
     const about = await scanner.version?.().catch(() => undefined)
     compare(scanner)
     if (!about || !tell) return
-    const { version, signatures = '', signatureAgeSeconds } = about
-    const { scannerInfo, signatureAge } = metrics.instruments
-    scannerInfo.set({ scanner: scanner.name, version, signatures }, 1)
-    if (signatureAgeSeconds !== undefined)
-      signatureAge.set({ scanner: scanner.name }, signatureAgeSeconds)
+    await showScanner(metrics, scanner.name, about)
   }
 
   const lookAtAll = () => {

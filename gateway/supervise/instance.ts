@@ -7,6 +7,8 @@ import { createJournal } from '../observe/journal.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import { createMetrics, type Metrics } from '../observe/metrics.ts'
 import { createEvents } from '../observe/tell.ts'
+import { tellLostLines } from '../observe/tell-around.ts'
+import type { Account } from './messages.ts'
 
 export type Observed = { log: Log; metrics: Metrics; events: Events } & Disposable
 
@@ -16,7 +18,8 @@ export const newInstance = (): string =>
 
 export const journalFolder = (config: Config): string => path.join(config.state, 'journal')
 
-export function observe(config: Config, instance: string, role: string): Observed {
+/** `owner`: whose the journal must be, where root writes it too. */
+export function observe(config: Config, instance: string, role: string, owner?: Account): Observed {
   const log = createLog({
     level: config.log.level,
     base: { hostname: config.hostname, role, pid: process.pid, instance },
@@ -25,7 +28,8 @@ export function observe(config: Config, instance: string, role: string): Observe
   const journal = createJournal({
     folder: journalFolder(config),
     instance,
-    onLost: error => log.write('error', 'journalLost', { cause: String(error) }),
+    onLost: tellLostLines({ log, metrics }),
+    ...(owner ? { owner } : {}),
   })
   return {
     log,

@@ -34,7 +34,7 @@ export async function runPrimary(options: RunOptions): Promise<number> {
   const stillRoot = process.getuid?.() === 0 ? account : undefined
 
   const instance = newInstance()
-  const observed = stack.use(observe(written, instance, 'primary'))
+  const observed = stack.use(observe(written, instance, 'primary', stillRoot))
   const { events, metrics } = observed
   for (const text of options.warnings) events.warned({ name: 'configuration', text })
 
@@ -77,12 +77,12 @@ export async function runPrimary(options: RunOptions): Promise<number> {
     const read = await readConfig(file)
     if ('faults' in read) {
       const text = read.faults.map(f => `${f.file}:${f.line}: ${f.problem} — ${f.mend}`).join('\n')
-      events.warned({ name: 'reload-refused', text })
+      events.configReloaded({ result: 'refused', cause: text })
       return
     }
     config = embedded.apply(read.config)
     workers.tell({ sallyport: 'reload', config })
-    observed.log.write('info', 'reloaded', {})
+    events.configReloaded({ result: 'applied' })
   })
 
   await asked.promise
