@@ -44,7 +44,8 @@ export type Gate = {
   believesProxy(address: string): boolean
   /** Counts the connection in; a reply refuses it. */
   enter(address: string): Reply | undefined
-  open(line: Line): Session
+  /** `entered`: the address as it was given to `enter`. */
+  open(line: Line, entered: string): Session
   /** Whether a client may have one more handshake pending. */
   handshake(address: string, pending: number): boolean
   chooseContext(servername: string): SecureContext | undefined

@@ -6,7 +6,7 @@ import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { type Reply, reply, replyText } from '../reply.ts'
-import type { Gate, Session } from './conversation.ts'
+import type { DataAnswer, Gate, Line, Session } from './conversation.ts'
 import { createHeardWatch, type HeardWatch } from './heard.ts'
 import { describeReply, isComplete, printable } from './wording.ts'
 
@@ -17,6 +17,9 @@ const LINGER_MS = 1_000
 const COMMAND_OCTETS = 2048
 /** Above one read of the socket: it goes on being read while a handler works, so that its end is seen. */
 const PARSER_BUFFER_BYTES = 128 * 1024
+
+/** For a session that rejects although it may not. */
+const FAULT = reply(451, '4.3.0', 'Local error, try again later')
 
 const failure = (r: Reply): Error & { responseCode: number } =>
   Object.assign(new Error(replyText(r)), { responseCode: r.code })
@@ -33,11 +36,11 @@ export class GatewayConnection extends SMTPConnection {
     server: SMTPServer,
     socket: net.Socket,
     options: SMTPConnectionOptions | null | undefined,
-    gate: Gate,
+    talk: (line: Line) => Session,
   ) {
     super(server, socket, options)
     const { remoteAddress: address, remotePort: port } = this
-    this.talk = gate.open({ address, port, gone: this.#gone.signal })
+    this.talk = talk({ address, port, gone: this.#gone.signal })
   }
 
   /** Neither in DATA nor with a command being worked on. */
@@ -139,12 +142,14 @@ export class GatewayConnection extends SMTPConnection {
 
   #answer(work: Promise<Reply>, callback: () => void, accepted: () => void): void {
     this.#busy = true
-    void work.then(r => {
-      this.#busy = false
-      if (r.code < 300) accepted()
-      this.send(r.code, replyText(r))
-      callback()
-    })
+    void work
+      .catch(() => FAULT)
+      .then(r => {
+        this.#busy = false
+        if (r.code < 300) accepted()
+        this.send(r.code, replyText(r))
+        callback()
+      })
   }
 
   /** Takes the content and answers the dot; `callback` is the library's, and called once. */
@@ -156,7 +161,8 @@ export class GatewayConnection extends SMTPConnection {
     this.#busy = true
     // What was paused at the dot would hide the client's leaving while it waits.
     content.once('end', () => this._socket.resume())
-    void this.talk.data(content).then(answer => {
+    const answering: Promise<DataAnswer> = this.talk.data(content).catch(() => ({ reply: FAULT }))
+    void answering.then(answer => {
       const open = !this._closing && !this._closed && this._socket.readyState === 'open'
       callback(answer.reply.code < 300 ? null : failure(answer.reply), replyText(answer.reply))
       this.#busy = false
@@ -231,7 +237,7 @@ export class GatewayServer extends SMTPServer {
 
   override connect(socket: net.Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
     const address = options?.remoteAddress ?? socket.remoteAddress
-    if (address === undefined) {
+    if (address === undefined || socket.destroyed) {
       // It left before it was looked at.
       socket.on('error', () => undefined)
       socket.destroy()
@@ -242,7 +248,9 @@ export class GatewayServer extends SMTPServer {
       turnAway(socket, refusal)
       return
     }
-    const connection = new GatewayConnection(this, socket, options, this.#gate)
+    const connection = new GatewayConnection(this, socket, options, line =>
+      this.#gate.open(line, address),
+    )
     this.connections.add(connection)
     this.#sessions.set(connection.session, connection)
     connection.on('error', error => this._onError(error))

@@ -84,12 +84,12 @@ function createGate(name: string, trust: () => Trust, inside: Inside): Gate {
       const full = door.enter(address)
       return full === undefined ? undefined : refuse(address, full, BUSY[full])
     },
-    open(line) {
+    open(line, entered) {
       const { promise, resolve } = Promise.withResolvers<void>()
       // A listener is closed a little before its last connection says so.
       shared.track(promise)
       return createSession(shared, line, name, () => {
-        door.leave(line.address)
+        door.leave(plainAddress(entered))
         resolve()
       })
     },
@@ -228,7 +228,11 @@ export async function createReceive(options: ReceiveOptions): Promise<Receive> {
       // From here on nothing can fail.
       exempt = nextExempt
       Object.assign(shared, { config: next, recipients })
-      for (const port of ports) refresh(port, fresh.get(port.name), next, events)
+      for (const port of ports) {
+        refresh(port, fresh.get(port.name), next, events)
+        fresh.delete(port.name)
+      }
+      for (const name of fresh.keys()) warnUnchanged(name, events)
     },
     stop,
     connections: () => door.count,
@@ -251,6 +255,11 @@ function refresh(port: Port, trust: Trust | undefined, config: Config, events: E
     if (context) server.secureContext = new Map([['*', context]])
     return
   }
-  const text = `${port.name}: listeners change at the next start only`
+  warnUnchanged(port.name, events)
+}
+
+/** The worker may have given up the right to bind the port. */
+function warnUnchanged(listener: string, events: Events): void {
+  const text = `${listener}: listeners are added and removed, and get or lose TLS, at the next start`
   events.warned({ name: 'listener-unchanged', text })
 }

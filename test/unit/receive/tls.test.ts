@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import tls from 'node:tls'
@@ -91,6 +92,41 @@ describe('TLS', { concurrency: 4 }, () => {
     assert.doesNotMatch((await client.command('EHLO x.test')).text, /STARTTLS/)
   })
 
+  it('chooses by name after STARTTLS too', async () => {
+    await using folder = await temporaryFolder()
+    const pairs = [await pair(folder.path, 'mx.test'), await pair(folder.path, 'other.test')]
+    const listen = [{ address: '127.0.0.1:0', tls: pairs }]
+    await using ground = await startReceive({ config: receiveConfig({ listen }) })
+    using client = await connectSmtp({ port: ground.port, servername: 'other.test' })
+    await client.command('EHLO x.test')
+    await client.startTls()
+    const socket = client.socket()
+    assert.ok(socket instanceof tls.TLSSocket)
+    assert.equal(socket.getPeerCertificate().subjectaltname, 'DNS:other.test')
+  })
+
+  it('is stopped in the middle of handshakes', async () => {
+    await using folder = await temporaryFolder()
+    const files = await pair(folder.path, 'mx.test')
+    const listen = [
+      { address: '127.0.0.1:0', tls: files },
+      { address: '127.0.0.2:0', tls: files, implicit: true },
+    ]
+    const ground = await startReceive({ config: receiveConfig({ listen }) })
+    const [, second] = ground.receive.listening
+    using client = await connectSmtp({ port: ground.port })
+    await client.command('EHLO x.test')
+    await client.command('STARTTLS')
+    const raw = connect({ port: second?.port ?? 0, host: '127.0.0.2' })
+    raw.on('error', () => undefined)
+    // The beginning of a ClientHello
+    for (const socket of [client.socket(), raw]) socket.write(Buffer.from('16030102000100', 'hex'))
+    await ground.receive.stop(100)
+    await ground[Symbol.asyncDispose]()
+    assert.deepEqual(ground.events.of('fault'), [])
+    raw.destroy()
+  })
+
   it('is reloaded for new connections; a key that does not fit changes nothing', async () => {
     await using folder = await temporaryFolder()
     const files = await pair(folder.path, 'old.test')
@@ -129,7 +165,6 @@ describe('TLS', { concurrency: 4 }, () => {
       { address: '127.0.0.2:0', tls: files },
     ]
     await using ground = await startReceive({ config: receiveConfig({ listen }) })
-    const { connect } = await import('node:net')
     const garbage = connect({ port: ground.port, host: '127.0.0.1' })
     garbage.on('error', () => undefined)
     garbage.write('EHLO not tls\r\n')
@@ -151,7 +186,6 @@ describe('TLS', { concurrency: 4 }, () => {
     const listen = [{ address: '127.0.0.1:0', implicit: true, tls: files }]
     const config = receiveConfig({ listen, limits: { connectionsPerClient: 2 } })
     await using ground = await startReceive({ config })
-    const { connect } = await import('node:net')
     const idle = [0, 1, 2].map(() => connect({ port: ground.port, host: '127.0.0.1' }))
     for (const socket of idle) socket.on('error', () => undefined)
     await once(idle[2] ?? assert.fail(), 'close')
