@@ -1,8 +1,7 @@
 // Reads the one configuration file, checks it whole, and tells every fault with its line. Starts nothing.
 import { readFile } from 'node:fs/promises'
-import { networkInterfaces } from 'node:os'
 import path from 'node:path'
-import type { Check, CheckContext, Machine } from './checks/check.ts'
+import type { Check, CheckContext } from './checks/check.ts'
 import { checkDirectories } from './checks/directories.ts'
 import {
   checkDomains,
@@ -17,10 +16,11 @@ import {
   checkScanners,
   checkTrust,
 } from './checks/engines.ts'
-import { checkHostname, checkListeners, checkUser } from './checks/listeners.ts'
+import { checkHostname, checkListeners, checkUser, workersAccount } from './checks/listeners.ts'
 import { checkNextHops } from './checks/next-hops.ts'
 import { checkHold, checkLimits, checkRetry } from './checks/times.ts'
-import { type Fault, inOrder, wholeFileFault } from './faults.ts'
+import { type Fault, inOrder, type Path, wholeFileFault } from './faults.ts'
+import { type Machine, thisMachine } from './machine.ts'
 import { parseConfig } from './parse.ts'
 import type { Config } from './schema.ts'
 import { readSecrets } from './secrets.ts'
@@ -74,19 +74,14 @@ export async function readConfig(
   const { value, written, findings } = parsed
   const settings = settingsThatFit(value, written, findings)
   resolvePaths(settings, path.dirname(path.resolve(file)))
-  const context: CheckContext = { findings, value, machine, shown: at => shown({ written }, at) }
+  const account = await workersAccount(settings.user, machine)
+  const showing = (at: Path) => shown({ written }, at)
+  const context: CheckContext = { findings, value, machine, account, shown: showing }
   for (const check of CHECKS) await check(settings, context)
   const warnings = inOrder(findings.warnings)
   if (findings.faults.length > 0) return { faults: inOrder(findings.faults), warnings }
   return { config: complete(settings as Settings), warnings }
 }
-
-export const thisMachine = (): Machine => ({
-  isRoot: process.getuid?.() === 0,
-  passwdFile: '/etc/passwd',
-  ownAddresses: Object.values(networkInterfaces()).flatMap(list => list?.map(i => i.address) ?? []),
-  nowMs: Date.now(),
-})
 
 const complete = (settings: Settings): Config => ({
   ...settings,

@@ -3,7 +3,7 @@ import type { Path } from '../faults.ts'
 import { parseHostPort } from '../names.ts'
 import type { Settings } from '../shape.ts'
 import type { Check, CheckContext } from './check.ts'
-import { readNamedFile } from './files.ts'
+import { readWorkersFile } from './files.ts'
 
 type Ldap = Extract<Settings['directory'][string], { ldap: unknown }>['ldap']
 
@@ -14,7 +14,7 @@ export const checkDirectories: Check = async ({ directory }, context) => {
       context.findings.faultAtKey(['directory', name], `\`${name}\` is not a usable name`, mend)
     }
     if ('file' in settings) {
-      await readNamedFile(settings.file, ['directory', name, 'file'], context)
+      await readWorkersFile(settings.file, ['directory', name, 'file'], context)
     } else {
       await checkLdap(settings.ldap, ['directory', name, 'ldap'], context)
     }
@@ -33,7 +33,7 @@ async function checkLdap(ldap: Ldap, path: Path, context: CheckContext): Promise
       findings.fault(at, '`startTls` and `ldaps://` exclude each other', mend)
     }
   }
-  if (ldap.caFile !== undefined) await readNamedFile(ldap.caFile, [...path, 'caFile'], context)
+  if (ldap.caFile !== undefined) await readWorkersFile(ldap.caFile, [...path, 'caFile'], context)
   const hasPassword = ldap.bindPassword !== undefined || ldap.bindPasswordFile !== undefined
   if (ldap.bindDn !== undefined && !hasPassword) {
     const mend = 'add `bindPasswordFile`; a bind without one is anonymous (RFC 4513 §5.1.2)'

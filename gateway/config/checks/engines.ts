@@ -3,7 +3,7 @@ import type { Path } from '../faults.ts'
 import { parseHostPort } from '../names.ts'
 import { isRecord } from '../parse.ts'
 import type { Check, CheckContext } from './check.ts'
-import { readNamedFile } from './files.ts'
+import { readWorkersFile } from './files.ts'
 
 type Matrix = Record<string, Record<string, string | undefined> | undefined>
 
@@ -95,5 +95,5 @@ export const checkResolvers: Check = ({ dns }, { findings, shown }) => {
 }
 
 export const checkTrust: Check = async ({ relay }, context: CheckContext) => {
-  if (relay?.caFile) await readNamedFile(relay.caFile, ['relay', 'caFile'], context)
+  if (relay?.caFile) await readWorkersFile(relay.caFile, ['relay', 'caFile'], context)
 }

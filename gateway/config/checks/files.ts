@@ -6,7 +6,7 @@ import type { CheckContext } from './check.ts'
 /** Certificates, keys and passwords are small; a path like /dev/zero is not followed far. */
 const FILE_OCTETS = 16 * 1024 * 1024
 
-/** Its octets, or undefined once the fault was told. */
+/** Its octets, or undefined once the fault was told. For files that only the primary process reads. */
 export async function readNamedFile(
   file: string,
   path: Path,
@@ -32,4 +32,18 @@ const MENDS: Record<string, string> = {
   EACCES: 'let us read it: chmod, chown, or start as root with `user`',
   EISDIR: 'name a file, not a folder',
   ENOTDIR: 'name the right file',
+}
+
+/** As `readNamedFile`, for files that the workers read too, as the user they become. */
+export async function readWorkersFile(
+  file: string,
+  path: Path,
+  context: CheckContext,
+): Promise<Buffer | undefined> {
+  const octets = await readNamedFile(file, path, context)
+  const { account, findings, machine } = context
+  if (!octets || !account || (await machine.isReadableBy(account, file))) return octets
+  const mend = `chgrp ${account.gid} and chmod 640 it, and let its folders be entered (chmod o+x)`
+  findings.fault(path, `\`${file}\` can't be read by the user \`${account.name}\``, mend)
+  return octets
 }

@@ -1,7 +1,7 @@
 // Our own name and addresses: what we are called, where we listen, and as whom.
-import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
 import type { Path } from '../faults.ts'
+import type { Account, Machine } from '../machine.ts'
 import {
   domainName,
   isFullyQualified,
@@ -85,16 +85,33 @@ export function checkNetworks(networks: readonly string[], path: Path, context: 
   }
 }
 
-export const checkUser: Check = async ({ user }, { findings, machine }) => {
+export const checkUser: Check = ({ user }, { account, findings, machine }) => {
   if (!machine.isRoot) return
-  if (user === undefined) {
-    const problem = 'started by root without `user`, the workers would run as root'
+  if (account?.uid === 0) {
+    const mend = 'write `user: sallyport`, or another without rights'
+    findings.fault(['user'], 'what faces the internet never runs as root', mend)
+  } else if (account === undefined) {
+    const name = user ?? DEFAULT_USERS[0]
+    const mend = `make it: adduser --system --group --no-create-home ${name}`
+    findings.fault(['user'], `there is no user \`${name}\` on this machine`, mend)
+  } else if (user === undefined && account.name !== DEFAULT_USERS[0]) {
+    const problem = `started by root without \`user\`, the workers run as \`${account.name}\``
     findings.warn(['user'], problem, 'add `user: sallyport`')
-    return
   }
-  const passwd = await readFile(machine.passwdFile, 'utf8').catch(() => undefined)
-  if (passwd === undefined) return
-  if (passwd.split('\n').some(line => line.startsWith(`${user}:`))) return
-  const mend = `make it: adduser --system --group --no-create-home ${user}`
-  findings.fault(['user'], `there is no user \`${user}\` on this machine`, mend)
+}
+
+/** Tried in turn where root started us and the file names nobody. */
+const DEFAULT_USERS = ['sallyport', 'nobody']
+
+/** Whom the workers become. */
+export async function workersAccount(
+  user: string | undefined,
+  machine: Machine,
+): Promise<Account | undefined> {
+  if (!machine.isRoot) return undefined
+  for (const name of user === undefined ? DEFAULT_USERS : [user]) {
+    const account = await machine.account(name)
+    if (account) return account
+  }
+  return undefined
 }

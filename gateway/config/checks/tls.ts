@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { Path } from '../faults.ts'
 import type { CheckContext } from './check.ts'
-import { readNamedFile } from './files.ts'
+import { readWorkersFile } from './files.ts'
 
 /** A certificate is warned about when it has less than this left. */
 const RENEW_DAYS = 7
@@ -15,8 +15,8 @@ export async function checkPair(
   context: CheckContext,
 ): Promise<void> {
   const { findings, machine } = context
-  const certPem = await readNamedFile(pair.cert, [...path, 'cert'], context)
-  const keyPem = await readNamedFile(pair.key, [...path, 'key'], context)
+  const certPem = await readWorkersFile(pair.cert, [...path, 'cert'], context)
+  const keyPem = await readWorkersFile(pair.key, [...path, 'key'], context)
   const certificate = certPem && parse(() => new X509Certificate(certPem))
   const key = keyPem && parse(() => createPrivateKey(keyPem))
   if (certPem && !certificate) {

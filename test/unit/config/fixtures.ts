@@ -3,7 +3,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import type { Machine } from '../../../gateway/config/checks/check.ts'
+import type { Machine } from '../../../gateway/config/machine.ts'
 import { type ReadConfig, readConfig } from '../../../gateway/config/read.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import { type Folder, temporaryFolder } from '../../support/process.ts'
@@ -28,14 +28,17 @@ export async function configFolder(): Promise<ConfigFolder> {
     'recipients.txt': 'alice@example.org\n',
     'password.txt': 'hunter2\n',
     'empty.txt': '\n',
-    passwd: 'root:x:0:0::/root:/bin/sh\nsallyport:x:990:990::/:/bin/false\n',
   }
   for (const [name, text] of Object.entries(files)) {
     await writeFile(path.join(folder.path, name), text, { mode: 0o600 })
   }
   const machine: Machine = {
     isRoot: true,
-    passwdFile: path.join(folder.path, 'passwd'),
+    account: async name => {
+      const uid = { root: 0, sallyport: 990, nobody: 65_534 }[name]
+      return uid === undefined ? undefined : { name, uid, gid: uid }
+    },
+    isReadableBy: async () => true,
     ownAddresses: ['127.0.0.1', '192.0.2.1', '::1'],
     nowMs: Date.now(),
   }

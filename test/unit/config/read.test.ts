@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { chmod, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { thisMachine } from '../../../gateway/config/machine.ts'
 import { readConfig } from '../../../gateway/config/read.ts'
 import type { Config } from '../../../gateway/config/schema.ts'
 import { type ConfigFolder, configFolder, leastConfig } from './fixtures.ts'
@@ -134,11 +135,44 @@ test('an expired certificate is warned about, not refused', async () => {
   assert.match(read.warnings[0]?.problem ?? '', /has expired/)
 })
 
-test('started by root without a user is warned about', async () => {
-  const told = await warnings(
-    leastConfig('scanners: { clamav: embedded }').replace('user: sallyport\n', ''),
-  )
-  assert.match(told.join(), /started by root/)
+test('started by root without a user, the workers become sallyport, or nobody with a warning', async () => {
+  const file = path.join(folder.path, 'nobody.yaml')
+  const text = leastConfig('scanners: { clamav: embedded }').replace('user: sallyport\n', '')
+  await writeFile(file, text)
+  assert.deepEqual(await warnings(text), [])
+  const account = async (name: string) => (name === 'nobody' ? { name, uid: 1, gid: 1 } : undefined)
+  const read = await readConfig(file, {}, { ...folder.machine, account })
+  assert.match(read.warnings[0]?.problem ?? '', /the workers run as `nobody`/)
+  const nobody = await readConfig(file, {}, { ...folder.machine, account: async () => undefined })
+  assert.ok('faults' in nobody)
+  const same = await readConfig(file, {}, { ...folder.machine, isRoot: false })
+  assert.ok('config' in same && same.warnings.length === 0)
+})
+
+test('a key that the workers can not read is a fault', async () => {
+  const file = path.join(folder.path, 'locked.yaml')
+  const text = leastConfig().replace('2525"', '2525", tls: { cert: good.pem, key: good.key }')
+  await writeFile(file, text)
+  const isReadableBy = async (_: unknown, name: string) => !name.endsWith('.key')
+  const read = await readConfig(file, {}, { ...folder.machine, isReadableBy })
+  assert.ok('faults' in read)
+  const told = read.faults.map(f => `${f.line}: ${f.path}: ${f.problem}`)
+  const key = path.join(folder.path, 'good.key')
+  assert.deepEqual(told, [
+    `4: listen.0.tls.key: \`${key}\` can't be read by the user \`sallyport\``,
+  ])
+})
+
+test('this machine is asked as the account itself', async context => {
+  const machine = thisMachine()
+  const root = await machine.account('root')
+  assert.deepEqual(root, { name: 'root', uid: 0, gid: 0 })
+  assert.equal(await machine.account('nobody-here'), undefined)
+  const nobody = await machine.account('nobody')
+  assert.ok(nobody)
+  if (!machine.isRoot) return context.diagnostic('only root can become somebody else')
+  assert.equal(await machine.isReadableBy(nobody, '/etc/passwd'), true)
+  assert.equal(await machine.isReadableBy(nobody, path.join(folder.path, 'password.txt')), false)
 })
 
 test('a file that is not there is a fault, not an exception', async () => {
