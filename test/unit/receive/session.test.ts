@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { open, stat } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { IncomingStore } from '../../../gateway/receive/answer.ts'
 import { fingerprint } from '../../../gateway/receive/session.ts'
 import { reply } from '../../../gateway/reply.ts'
 import type { Check } from '../../../policies/policy.ts'
@@ -17,6 +18,16 @@ async function envelope(ground: Ground, command = 'DATA'): Promise<SmtpClient> {
   await client.command('RCPT TO:<user@example.org>')
   if (command !== '') assert.equal((await client.command(command)).code, 354)
   return client
+}
+
+const slowly = (openContent: IncomingStore['openContent']) => async (id: string) => {
+  const file = await openContent(id)
+  const write = file.writeFile.bind(file)
+  file.writeFile = async octets => {
+    await sleep(20)
+    return await write(octets)
+  }
+  return file
 }
 
 const nobodyLeft = (ground: Ground) =>
@@ -88,6 +99,21 @@ describe('a session', { concurrency: 6 }, () => {
       assert.equal(ground.events.of('dotAnswered').length, 0)
     })
   }
+
+  it('sees a client leave at the dot though the disk is slow', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await using ground = await startReceive({
+      config: big,
+      until: promise,
+      change: ({ store }) => ({ store: { ...store, openContent: slowly(store.openContent) } }),
+    })
+    using client = await envelope(ground)
+    await client.writeContent(Buffer.from(`a: b\r\n\r\n${`${'x'.repeat(98)}\r\n`.repeat(30_000)}`))
+    await until('the dot', () => ground.held.length === 1)
+    client.socket().end()
+    await until('gone', () => ground.held[0]?.gone.aborted)
+    resolve()
+  })
 
   it('survives an RST after MAIL (smtp-server issue 229)', async () => {
     await using ground = await startReceive()
