@@ -22,6 +22,8 @@ export type Answer =
   | { say: string; afterwards: 'hangUp' | 'reset' }
 
 export type Behaviour = {
+  /** Only for the connection of this number; the others are treated well. */
+  connection?: number
   greeting?: Answer
   /** Instead of the answer to EHLO or LHLO. */
   ehlo?: Answer
@@ -158,6 +160,9 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
   }
 }
 
+const behaviourOf = ({ behaviour }: State, number: number): Behaviour =>
+  behaviour.connection === undefined || behaviour.connection === number ? behaviour : {}
+
 type Transaction = { mailFrom: string; params: string[]; rcptTo: string[] }
 
 /** Ends the conversation: the peer is gone, or the behaviour says so. */
@@ -190,12 +195,12 @@ async function converse(state: State, socket: net.Socket, number: number): Promi
   let c = openConnection(socket)
   let transaction: Transaction | undefined
   try {
-    await say(c, '220 mail.test ready', state.behaviour.greeting)
+    await say(c, '220 mail.test ready', behaviourOf(state, number).greeting)
     for (;;) {
       const line = await c.readLine()
       if (line === undefined) return
       state.commands.push(line)
-      const b = state.behaviour
+      const b = behaviourOf(state, number)
       const verb = line.split(' ', 1)[0]?.toUpperCase()
       if (verb === (state.lmtp ? 'LHLO' : 'EHLO')) {
         transaction = undefined
@@ -270,9 +275,10 @@ async function recipient(c: Connection, b: Behaviour, line: string, t?: Transact
 async function content(state: State, c: Connection, t: Transaction | undefined, number: number) {
   if (!t) return say(c, '503 5.5.1 Need MAIL first')
   if (t.rcptTo.length === 0) return say(c, '554 5.5.1 No valid recipients')
-  const said = await say(c, '354 Go ahead', state.behaviour.data)
+  const behaviour = behaviourOf(state, number)
+  const said = await say(c, '354 Go ahead', behaviour.data)
   if (!/^[23]/.test(said)) return said
-  const body = state.behaviour.body
+  const { body } = behaviour
   const raw = await c.readContent(body?.afterOctets ?? Number.POSITIVE_INFINITY)
   if (raw === 'enough') {
     await say(c, '', body?.answer ?? { do: 'hangUp' })
@@ -280,7 +286,7 @@ async function content(state: State, c: Connection, t: Transaction | undefined, 
     await c.closed
   }
   if (!Buffer.isBuffer(raw)) throw new Over()
-  const { dot } = state.behaviour
+  const { dot } = behaviourOf(state, number)
   const taken: string[] = []
   const before = state.received.length
   const secure = c.socket instanceof tls.TLSSocket
