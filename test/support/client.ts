@@ -22,7 +22,7 @@ export type SmtpClient = {
   command(line: string): Promise<Said>
   /** Writes octets as they are. */
   write(octets: string | Buffer): Promise<void>
-  /** Reads the next reply. Rejects when the connection ends before, or after 120 s. */
+  /** Reads the next reply. Rejects when the connection ends before, or after `patienceMs`. */
   read(): Promise<Said>
   /** STARTTLS and the handshake, any certificate. Answers the reply to STARTTLS; EHLO is to be said again. */
   startTls(): Promise<Said>
@@ -36,7 +36,7 @@ export type SmtpClient = {
 } & Disposable
 
 const REPLY = /^(\d{3})(?:[ -](\d\.\d{1,3}\.\d{1,3}))?[ -]?(.*)$/
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 60_000
 
 function understood(lines: string[], tookMs: number): Said {
   const parts = lines.map(line => REPLY.exec(line))
@@ -59,7 +59,7 @@ export function dotStuffed(content: Buffer): Buffer {
 }
 
 /** Collects lines from a socket until one ends a reply. */
-function replyReader(socket: net.Socket) {
+function replyReader(socket: net.Socket, patienceMs: number) {
   let rest = ''
   let lines: string[] = []
   const replies: string[][] = []
@@ -87,12 +87,12 @@ function replyReader(socket: net.Socket) {
     wake()
   })
   return async (): Promise<string[]> => {
-    const end = Date.now() + PATIENCE_MS
+    const end = Date.now() + patienceMs
     for (;;) {
       const reply = replies.shift()
       if (reply) return reply
       if (over) throw new Error('the server closed the connection')
-      if (Date.now() > end) throw new Error(`no reply within ${PATIENCE_MS} ms`)
+      if (Date.now() > end) throw new Error(`no reply within ${patienceMs} ms`)
       await Promise.race([
         new Promise<void>(resolve => {
           wake = resolve
@@ -109,6 +109,8 @@ export async function connectSmtp(options: {
   host?: string
   implicitTls?: boolean
   servername?: string
+  /** Milliseconds to wait for a reply; a minute by default. */
+  patienceMs?: number
 }): Promise<SmtpClient> {
   const host = options.host ?? '127.0.0.1'
   const trust = { rejectUnauthorized: false, servername: options.servername ?? 'mx.test' }
@@ -116,7 +118,8 @@ export async function connectSmtp(options: {
     ? tls.connect({ port: options.port, host, ...trust })
     : net.connect({ port: options.port, host })
   socket.setNoDelay(true)
-  let next = replyReader(socket)
+  const patienceMs = options.patienceMs ?? PATIENCE_MS
+  let next = replyReader(socket, patienceMs)
   let since = Date.now()
   const read = async () => understood(await next(), Date.now() - since)
   const write = async (octets: string | Buffer) => {
@@ -146,7 +149,7 @@ export async function connectSmtp(options: {
       const secure = tls.connect({ socket, ...trust })
       await once(secure, 'secureConnect')
       socket = secure
-      next = replyReader(secure)
+      next = replyReader(secure, patienceMs)
       return said
     },
     writeContent: content => write(dotStuffed(content)),
@@ -188,6 +191,8 @@ export type Mail = {
   pipelining?: boolean
   /** After MAIL FROM:<…>, ` SIZE=123`. */
   parameters?: string
+  /** Milliseconds to wait for each reply. */
+  patienceMs?: number
 }
 
 /** One message in a session of its own; recipients refused are left out, as a real client does. */

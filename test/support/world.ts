@@ -29,6 +29,8 @@ export type World = {
   send(mail?: Partial<Mail>): Promise<Sent>
   /** What the next hop got with this Message-ID. */
   arrived(messageId: string): Received[]
+  /** Waits until a message is answered with 250 again. */
+  flows(timeoutMs?: number): Promise<void>
   /** Waits until nothing is in custody any more. */
   settled(timeoutMs?: number): Promise<void>
 } & AsyncDisposable
@@ -96,22 +98,28 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     dns,
     rspamd: () => there(rspamd, 'rspamd'),
     slapd: () => there(slapd, 'slapd'),
-    send: (mail = {}) =>
-      sendMail({
-        port: gateway.port,
-        from: 'alice@sender.test',
-        to: ['bob@example.org'],
-        content: plainMessage(),
-        ...mail,
-      }),
+    send: (mail = {}) => sendMail({ ...usual, port: gateway.port, ...mail }),
     arrived: messageId =>
       nextHop.received.filter(mail => mail.content.includes(`Message-ID: <${messageId}>`)),
+    async flows(timeoutMs = 60_000) {
+      const taken = async () => {
+        const sent = await sendMail({ ...usual, port: gateway.port }).catch(() => undefined)
+        return sent?.dot?.code === 250
+      }
+      await until('mail to flow again', taken, timeoutMs)
+    },
     async settled(timeoutMs = 30_000) {
       const empty = async () => (await gateway.spooled('queued')).length === 0
       await until('custody to be empty', empty, timeoutMs)
     },
     [Symbol.asyncDispose]: () => servers[Symbol.asyncDispose](),
   }
+}
+
+const usual = {
+  from: 'alice@sender.test',
+  to: ['bob@example.org'],
+  content: plainMessage(),
 }
 
 const staff = (slapd: Slapd) => ({
