@@ -38,9 +38,9 @@ export function createConsumer<T>(options: ConsumerOptions<T>): Consumer {
       connection: redis,
       prefix: PREFIX,
       concurrency: options.concurrency,
-      // A dead worker's jobs are taken up by another after half a minute at most.
-      lockDuration: 30_000,
-      stalledInterval: 15_000,
+      // A dead worker's jobs are taken up by another this soon; the claim makes one taken up too soon harmless.
+      lockDuration: 10_000,
+      stalledInterval: 5_000,
       maxStalledCount: 1,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },

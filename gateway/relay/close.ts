@@ -1,10 +1,10 @@
 // The last look at a message in custody: tells senders of what failed for good, and ends custody when all has ended.
 import type { Recipient } from '../message.ts'
 import type { LogState } from '../spool/outcome-log.ts'
+import { isExpired } from '../spool/retry.ts'
 import { endsOf } from '../spool/standing.ts'
 import type { Failed } from './notify.ts'
 import type { Run } from './relay.ts'
-import { isExpired } from './retry.ts'
 
 /** Only for the holder of the claim. */
 export async function closeCustody(run: Run): Promise<void> {

@@ -7,11 +7,11 @@ import type { Hints } from '../queue/hints.ts'
 import type { Plan, Planned, RelayJob } from '../queue/jobs.ts'
 import type { Claim } from '../spool/claim.ts'
 import { type LogLine, relayLine } from '../spool/outcome-log.ts'
+import { isExpired, nextAttempt } from '../spool/retry.ts'
 import type { Spool } from '../spool/spool.ts'
 import { closeCustody } from './close.ts'
 import type { Delivery } from './deliver.ts'
 import type { Notify } from './notify.ts'
-import { isExpired, nextAttempt } from './retry.ts'
 
 export type RelayOptions = {
   config: () => Config
