@@ -17,12 +17,18 @@ import { table } from './table.ts'
 
 const say = (text: string) => void process.stdout.write(`${text}\n`)
 
-const NOTE = `
-  ************************************************************************************
-  *  NOTE: unless freshclam could fetch ClamAV's own, the virus scanner of this demo *
-  *  knows only a small signature set of Sallyport's: it finds EICAR, and NO REAL    *
-  *  VIRUS. Never take it for protection.                                            *
-  ************************************************************************************`
+const OWN_SIGNATURES = `
+  *************************************************************************************
+  *  NOTE: ClamAV's own signatures could not be fetched. The virus scanner of this    *
+  *  demo uses a small signature set of Sallyport's: it finds EICAR and NO REAL VIRUS. *
+  *  Never take it for protection.                                                    *
+  *************************************************************************************`
+const OFFICIAL_SIGNATURES = '\n  ClamAV scans with its official signatures.'
+
+const signaturesOf = (gateway: Gateway): string =>
+  gateway.log('warned').some(line => line.name === 'test-signatures' && line.over !== true)
+    ? OWN_SIGNATURES
+    : OFFICIAL_SIGNATURES
 
 /** The servers around the gateway, started side by side. */
 async function startSurroundings(stack: AsyncDisposableStack, folder: string) {
@@ -92,7 +98,7 @@ async function show(stack: AsyncDisposableStack, folder: string): Promise<boolea
   const gateway = stack.use(await startGateway({ config, folder }))
   say(`\nIts configuration, ${gateway.configFile}:\n`)
   say((await readFile(gateway.configFile, 'utf8')).trimEnd().replace(/^/gm, '  '))
-  say(NOTE)
+  say(signaturesOf(gateway))
   say(`\nSending mail to 127.0.0.1:${gateway.port} ...\n`)
   const results: Result[] = []
   for (const row of rows()) results.push(await run(row, gateway.port, around.sink))
