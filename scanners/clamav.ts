@@ -42,6 +42,8 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
   for (const address of settings.addresses) clamds.set(address, await createClamd(address))
   const pool = createEnginePool(settings.addresses, settings)
   const closing = new AbortController()
+  /** Conversations cut off midway one after the other: once can be this message's fault, twice is the engine's. */
+  const interruptions = new Map<string, number>()
 
   /** One try at one address; undefined where no place was free in time, or all addresses were tried. */
   async function attempt(
@@ -59,8 +61,11 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
     const cut = AbortSignal.any([deadline.signal, AbortSignal.timeout(Math.ceil(patience))])
     const clamd = clamds.get(engine.address) as Clamd
     const scan = await clamd.scan(message, cut).catch(asGarbled)
-    if (scan.interrupted) tried.delete(engine.address)
-    engine.release(calledOff(outer) ? 'unknown' : blames(scan) ? 'failed' : 'answered')
+    const times = scan.interrupted ? (interruptions.get(engine.address) ?? 0) + 1 : 0
+    interruptions.set(engine.address, times)
+    if (scan.interrupted && !others) tried.delete(engine.address)
+    const result = times === 1 ? 'unknown' : blames(scan) ? 'failed' : 'answered'
+    engine.release(calledOff(outer) ? 'unknown' : result)
     return scan
   }
 
@@ -99,9 +104,9 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
   }
 }
 
-/** Whether the address should rest: a conversation cut off midway, or a limit, says nothing against it. */
-const blames = ({ verdict, interrupted }: ClamdScan): boolean =>
-  verdict.kind === 'failed' && verdict.failure !== 'limit' && !interrupted
+/** Whether the address should rest; a limit exceeded says nothing against it. */
+const blames = ({ verdict }: ClamdScan): boolean =>
+  verdict.kind === 'failed' && verdict.failure !== 'limit'
 
 const asGarbled = (error: unknown): ClamdScan => ({
   verdict: { kind: 'failed', failure: 'garbled', cause: String(error).slice(0, 120) },

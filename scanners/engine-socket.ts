@@ -3,6 +3,8 @@ import net from 'node:net'
 
 /** Octets of reply kept; an engine that says more than this is cut off. */
 const REPLY_LIMIT_BYTES = 65_536
+/** How long an engine's last words are waited for once it takes no more of ours. */
+const LAST_WORDS_MS = 200
 
 /**
  * Where an engine listens: `unix:/run/clamav/clamd.ctl`, `tcp:10.0.0.3:3310`, `tcp:[2001:db8::1]:3310`.
@@ -47,6 +49,18 @@ export class EngineSocket extends net.Socket {
     if (event !== 'error') return super.emit(event, ...args)
     this.fault ??= args[0] as NodeJS.ErrnoException
     return true
+  }
+
+  /**
+   * An engine that says "too long" and closes makes our next write fail, and a failed write would close the socket
+   * before those words are read: so then it stays open for a moment longer.
+   */
+  override destroy(error?: NodeJS.ErrnoException): this {
+    if (error?.syscall !== 'write') return super.destroy(error)
+    if (this.fault) return this
+    this.fault = error
+    setTimeout(() => super.destroy(error), LAST_WORDS_MS)
+    return this
   }
 
   /** What the engine said so far. */

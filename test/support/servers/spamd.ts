@@ -11,6 +11,7 @@ import {
   until,
   userOf,
 } from '../process.ts'
+import { endNow, treeOf } from '../process-tree.ts'
 
 export type Spamd = {
   /** As the configuration wants it: `tcp:127.0.0.1:…`. */
@@ -19,6 +20,7 @@ export type Spamd = {
   folder: string
   pid(): number
   output(): string
+  /** To all its processes. */
   signal(name: NodeJS.Signals): void
   stop(): Promise<void>
   kill(): Promise<void>
@@ -75,15 +77,23 @@ export async function startSpamd(): Promise<Spamd> {
     folder,
     pid: () => running.pid,
     output: () => running.output(),
-    signal: name => running.signal(name),
+    signal(name) {
+      for (const pid of treeOf(running.pid)) process.kill(pid, name)
+    },
     stop: () => running.stop(),
-    kill: () => running.kill(),
+    async kill() {
+      const tree = treeOf(running.pid)
+      await running.kill()
+      endNow(tree)
+    },
     async restart() {
       await running.stop()
       running = await run()
     },
     async [Symbol.asyncDispose]() {
+      const tree = treeOf(running.pid)
       await running.stop()
+      endNow(tree)
       await temporary[Symbol.asyncDispose]()
     },
   }
