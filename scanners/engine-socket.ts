@@ -23,6 +23,9 @@ export function parseEngineAddress(
   return { host, port }
 }
 
+type Written = (error?: Error | null) => void
+type Pieces = { chunk: unknown; encoding: BufferEncoding }[]
+
 /**
  * A socket that never emits 'error': a fault shows as 'close', with `fault` set. So it can be lent to a library
  * that prints such errors, or forgets to listen for them.
@@ -51,16 +54,23 @@ export class EngineSocket extends net.Socket {
     return true
   }
 
-  /**
-   * An engine that says "too long" and closes makes our next write fail, and a failed write would close the socket
-   * before those words are read: so then it stays open for a moment longer.
-   */
-  override destroy(error?: NodeJS.ErrnoException): this {
-    if (error?.syscall !== 'write') return super.destroy(error)
-    if (this.fault) return this
-    this.fault = error
-    setTimeout(() => super.destroy(error), LAST_WORDS_MS)
-    return this
+  // An engine that says "too long" and closes makes our next write fail, and a failed write makes the stream drop
+  // what it reads from then on, those words too. So it hears of the failure only a moment later.
+  override _write(chunk: unknown, encoding: BufferEncoding, done: Written): void {
+    super._write(chunk, encoding, error => this.#written(error, done))
+  }
+
+  override _writev(chunks: Pieces, done: Written): void {
+    super._writev?.(chunks, error => this.#written(error, done))
+  }
+
+  #written(error: Error | null | undefined, done: Written): void {
+    if (!error) {
+      done()
+      return
+    }
+    this.fault ??= error
+    setTimeout(() => this.destroy(), LAST_WORDS_MS)
   }
 
   /** What the engine said so far. */

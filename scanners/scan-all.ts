@@ -27,8 +27,10 @@ async function scanOne(scanner: Scanner, message: Message, stop: AbortSignal): P
   const clock = new AbortController()
   const signal = AbortSignal.any([stop, clock.signal])
   const timers: NodeJS.Timeout[] = []
+  let settled = false
   const late = new Promise<Finding>(resolve => {
     const giveUp = () => {
+      if (settled) return
       const cause = stop.aborted ? 'called off' : `no verdict in ${scanner.deadlineMs} ms`
       const finding = { verdict: failed('slow', cause) }
       timers.push(setTimeout(() => resolve(finding), GRACE_MS))
@@ -44,6 +46,7 @@ async function scanOne(scanner: Scanner, message: Message, stop: AbortSignal): P
   })
   const asked = ask(scanner, message, signal)
   const finding = await Promise.race([asked, late])
+  settled = true
   for (const timer of timers) clearTimeout(timer)
   const durationMs = performance.now() - startedAt
   return { scanner: scanner.name, ...finding, durationMs }
