@@ -79,6 +79,8 @@ function planOf(reports: readonly Report[], decided: readonly Decided[]): Plan {
       reason: decision.reason,
       ...(decision.fields ? { fields: decision.fields } : {}),
     })),
+    scanners: reports.map(report => report.scanner),
+    unscanned: decided.some(({ decision }) => decision.unscanned !== undefined),
     ...(found.length === 0
       ? {}
       : { authentication: { spf: found.some(a => a.spf), dkim: found.some(a => a.dkim) } }),

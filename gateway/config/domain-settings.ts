@@ -22,6 +22,10 @@ export function domainSettings(config: Config, domain: string): DomainSettings {
   }
 }
 
+/** Every scanner in the configuration: without a verdict of each of them nothing is relayed (I2). */
+export const requiredScanners = ({ scanners }: Pick<Config, 'scanners'>): string[] =>
+  Object.entries(scanners).flatMap(([name, settings]) => (settings === undefined ? [] : [name]))
+
 /** What `over` says where it says something. */
 function merge<T extends object>(base: T, over: { [K in keyof T]?: T[K] | undefined } = {}): T {
   const said = Object.entries(over).filter(([, value]) => value !== undefined)

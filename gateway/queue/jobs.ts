@@ -16,9 +16,17 @@ export type Planned = {
 /** The decisions for a whole message, and what a later DSN needs to know. */
 export type Plan = {
   recipients: Planned[]
+  /** Who was asked, and gave a verdict or was let pass without one. Absent from what other versions wrote. */
+  scanners?: string[]
+  /** Somebody's mail was let pass without a verdict: good for this attempt only. */
+  unscanned?: boolean
   /** Absent where no scanner checked SPF and DKIM. */
   authentication?: Authentication
 }
+
+/** Whether a plan was made with the word of every scanner required now: one may have been added since. */
+export const heard = (plan: Plan, required: readonly string[]): boolean =>
+  required.every(scanner => plan.scanners?.includes(scanner))
 
 export type ScanJob = {
   envelope: Envelope

@@ -1,10 +1,11 @@
 // One relay job: takes the claim, carries out the plan for each recipient, writes down what became of it.
+import { requiredScanners } from '../config/domain-settings.ts'
 import type { Config } from '../config/schema.ts'
 import type { Content, Envelope, Recipient } from '../message.ts'
 import type { Events } from '../observe/events.ts'
 import type { Quarantine } from '../quarantine/quarantine.ts'
 import type { Hints } from '../queue/hints.ts'
-import type { Plan, Planned, RelayJob } from '../queue/jobs.ts'
+import { heard, type Plan, type Planned, type RelayJob } from '../queue/jobs.ts'
 import type { Claim } from '../spool/claim.ts'
 import { type LogLine, relayLine } from '../spool/outcome-log.ts'
 import { isExpired, nextAttempt } from '../spool/retry.ts'
@@ -67,7 +68,7 @@ async function carryOut(run: Run): Promise<void> {
   const { options, envelope } = run
   const log = await options.spool.log(envelope.id)
   const pending = envelope.recipients.filter(r => !log.ends.has(r.address))
-  const byAddress = new Map(run.plan.recipients.map(p => [p.recipient, p]))
+  const byAddress = new Map(decidedFor(run).map(p => [p.recipient, p]))
   const planned = pending.map(recipient => ({
     recipient,
     plan: byAddress.get(recipient.address) ?? planFor(envelope),
@@ -81,6 +82,12 @@ async function carryOut(run: Run): Promise<void> {
     ...groups(run, toRelay).map(group => relayGroup(run, group)),
   ])
   if (await options.spool.inCustody(envelope.id)) await closeCustody(run)
+}
+
+/** What a plan decided without a scanner that is required by now counts for nothing (I2). */
+function decidedFor({ envelope, plan, options }: Run): Planned[] {
+  if (envelope.kind === 'notification') return plan.recipients
+  return heard(plan, requiredScanners(options.config())) ? plan.recipients : []
 }
 
 /** Notifications are ours: nobody has to decide about them. */
@@ -149,9 +156,10 @@ async function relayGroup(run: Run, group: Group): Promise<void> {
     })
 }
 
-/** A plan with somebody deferred for want of a verdict is not kept: that one is to be scanned again. */
+/** A plan with somebody deferred, or let pass, for want of a verdict is not kept: that one is to be scanned again. */
 function planLine(run: Run): LogLine[] {
-  const complete = run.plan.recipients.every(p => p.disposition !== 'defer')
+  const { recipients, unscanned } = run.plan
+  const complete = unscanned !== true && recipients.every(p => p.disposition !== 'defer')
   return complete ? [{ kind: 'plan', at: Date.now(), plan: run.plan }] : []
 }
 

@@ -1,8 +1,11 @@
 // Looks through the spool for work that is due and that nobody does, and clears away what nobody needs (I4).
 import { lstat } from 'node:fs/promises'
+import { requiredScanners } from '../config/domain-settings.ts'
+import type { Config } from '../config/schema.ts'
 import type { Envelope } from '../message.ts'
 import type { Events } from '../observe/events.ts'
 import type { Hints } from '../queue/hints.ts'
+import { heard } from '../queue/jobs.ts'
 import type { WorkQueue } from '../queue/queue.ts'
 import { ifThere, unlinkIfThere } from './disk.ts'
 import type { LogState } from './outcome-log.ts'
@@ -23,6 +26,7 @@ const LOOKS_PER_TICK = 500
 const ORPHAN_MS = 3_600_000
 
 export type SweepOptions = {
+  config: () => Pick<Config, 'scanners'>
   spool: Spool
   queue: Pick<WorkQueue, 'scan' | 'relay'>
   hints: Pick<Hints, 'listenAsSweep'>
@@ -55,8 +59,9 @@ export function createSweep(options: SweepOptions): Sweep {
     if (dueAt > now) return
     if (await spool.claims.held(id)) return
     const job = { envelope, attempt: log.attempt }
-    const undecided = envelope.recipients.some(r => !log.ends.has(r.address)) && !log.plan
-    if (envelope.kind === 'mail' && undecided) await options.queue.scan(job)
+    const decided = log.plan && heard(log.plan, requiredScanners(options.config()))
+    const open = envelope.recipients.some(r => !log.ends.has(r.address))
+    if (envelope.kind === 'mail' && open && !decided) await options.queue.scan(job)
     else await options.queue.relay({ ...job, plan: log.plan ?? { recipients: [] } })
     added++
     looks.set(id, { at: now + SWEEP_MS, since })

@@ -9,6 +9,8 @@ import type { Events } from '../observe/events.ts'
 export type Embedded = {
   /** The configuration with addresses in place of `embedded`; also for one read again later. */
   apply(config: Config): Config
+  /** What a configuration read again later wants embedded, that was not started; undefined where nothing is missing. */
+  missing(config: Config): string | undefined
 } & AsyncDisposable
 
 export async function startEmbedded(
@@ -45,6 +47,10 @@ export async function startEmbedded(
             : {}),
         },
       }),
+      missing({ redis: queue, scanners }) {
+        if (queue === 'embedded' && !redis) return 'redis'
+        return scanners.clamav === 'embedded' && !clamd ? 'scanners.clamav' : undefined
+      },
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     }
   } catch (error) {

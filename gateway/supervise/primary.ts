@@ -80,6 +80,12 @@ export async function runPrimary(options: RunOptions): Promise<number> {
       events.configReloaded({ result: 'refused', cause: text })
       return
     }
+    const missing = embedded.missing(read.config)
+    if (missing !== undefined) {
+      const cause = `\`${missing}: embedded\` starts a program: it takes a restart`
+      events.configReloaded({ result: 'refused', cause })
+      return
+    }
     config = embedded.apply(read.config)
     workers.tell({ sallyport: 'reload', config })
     events.configReloaded({ result: 'applied' })

@@ -5,7 +5,7 @@ import { createAuthentication } from '../../scanners/authentication.ts'
 import { createScanners } from '../../scanners/registry.ts'
 import { scanAll } from '../../scanners/scan-all.ts'
 import type { Scanner } from '../../scanners/scanner.ts'
-import { domainSettings } from '../config/domain-settings.ts'
+import { domainSettings, requiredScanners } from '../config/domain-settings.ts'
 import type { Config } from '../config/schema.ts'
 import type { Events } from '../observe/events.ts'
 import { createQuarantine, type Quarantine } from '../quarantine/quarantine.ts'
@@ -51,7 +51,7 @@ export async function startWorking(start: Start, observed: Observed): Promise<Wo
   const house: House = { live, spool, queue, hints, events, stack }
   const consumers: Consumer[] = []
   let reasons = () => [] as string[]
-  let renew = async () => undefined as unknown
+  let renew = async (_next: Config) => {}
 
   if (start.roles.includes('scan')) {
     const scanning = await startScanning(house, observed, start.slot === 1)
@@ -65,8 +65,8 @@ export async function startWorking(start: Start, observed: Observed): Promise<Wo
   return {
     reasons: () => [...reasons(), ...(queue.reachable() ? [] : ['Redis is not reachable'])],
     async reload(next) {
+      await renew(next)
       live.config = next
-      await renew()
     },
     async stop(graceMs) {
       await Promise.all(consumers.map(consumer => consumer.stop(graceMs)))
@@ -98,7 +98,7 @@ async function startScanning(house: House, observed: Observed, first: boolean) {
         envelope,
         recipient,
         domainSettings(live.config, recipient.domain),
-        scanners.map(scanner => scanner.name),
+        requiredScanners(live.config),
       ),
   })
   stack.defer(async () => {
@@ -111,9 +111,9 @@ async function startScanning(house: House, observed: Observed, first: boolean) {
     run,
     fault: faultOf(events, 'scan'),
   })
-  const renew = async () => {
+  const renew = async (next: Config) => {
     const old = scanners
-    scanners = await make(live.config)
+    scanners = await make(next)
     // Scans under way finish on the old ones.
     const longestMs = Math.max(0, ...old.map(scanner => scanner.deadlineMs))
     setTimeout(() => {
@@ -123,10 +123,11 @@ async function startScanning(house: House, observed: Observed, first: boolean) {
   return { consumer, reasons: watch.reasons, renew }
 }
 
-/** `embedded` has become an address by now. */
+/** Throws where `embedded` has not become an address: a scanner left out would let mail pass unscanned. */
 function scannerSettings({ scanners }: Config) {
   const { clamav, ...others } = scanners
-  return { ...others, ...(clamav && clamav !== 'embedded' ? { clamav } : {}) }
+  if (clamav === 'embedded') throw new Error('no clamd was started for `scanners.clamav: embedded`')
+  return { ...others, ...(clamav ? { clamav } : {}) }
 }
 
 async function startRelaying(house: House, first: boolean): Promise<Consumer> {
@@ -154,7 +155,7 @@ async function startRelaying(house: House, first: boolean): Promise<Consumer> {
     queued: id => hints.tellSweep(id),
   })
   if (first) {
-    stack.use(createSweep({ spool, queue, hints, events }))
+    stack.use(createSweep({ config, spool, queue, hints, events }))
     stack.use(expireQuarantine(quarantine, events))
   }
   return createConsumer<RelayJob>({
