@@ -3,6 +3,7 @@
 set -u
 mark=$1
 folder=$2
+looks=${3:-6}
 
 # Servers that rename themselves overwrite their environment, so the folder is a second mark.
 belongs() {
@@ -21,13 +22,19 @@ look() {
 }
 
 # What was told to stop a moment ago may still be about it.
-for _ in 1 2 3 4 5 6; do
+for try in 6 5 4 3 2 1; do
+  [ "$try" -gt "$looks" ] && continue
   left=$(look)
   [ -z "$left" ] && exit 0
-  sleep 0.3
+  [ "$try" -gt 1 ] && sleep 0.3
 done
 for pid in $left; do
   echo "not ok  left behind: $pid $({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null)"
-  kill -9 "$pid" 2>/dev/null
+done
+# What starts others may start one more while we look.
+for _ in 1 2 3 4 5; do
+  for pid in $left; do kill -9 "$pid" 2>/dev/null; done
+  left=$(look)
+  [ -z "$left" ] && break
 done
 exit 1

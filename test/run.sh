@@ -30,7 +30,12 @@ SALLYPORT_TEST_RUN=$$-$(date +%s)
 TMPDIR=$(mktemp -d /tmp/sp.XXXXXX)
 chmod 755 "$TMPDIR"
 transcript=$TMPDIR/transcript
-trap 'rm -rf "$TMPDIR"' EXIT
+# Interrupted, nothing is waited for: what carries the mark is ended at once.
+leave() {
+  sh test/leftovers.sh "$SALLYPORT_TEST_RUN" "$TMPDIR" 1 >/dev/null
+  rm -rf "$TMPDIR"
+}
+trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 in_run() {
@@ -53,9 +58,11 @@ tests() {
     count 1
     return
   fi
+  # In the background, so that a signal to us is heeded at once.
   in_run timeout --kill-after=10 "$1" sh gateway/node.sh --test --test-force-exit \
     --test-timeout=120000 --test-concurrency="$2" --test-reporter=./test/reporter.ts \
-    "$4/**/*.test.ts" 2>&1 | tee "$transcript"
+    "$4/**/*.test.ts" 2>&1 | tee "$transcript" &
+  wait $!
   last=$(tail -n 1 "$transcript")
   group_passed=$(expr "$last" : '\([0-9][0-9]*\) passed, [0-9][0-9]* failed$')
   group_failed=$(expr "$last" : '[0-9][0-9]* passed, \([0-9][0-9]*\) failed$')

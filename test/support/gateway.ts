@@ -70,6 +70,8 @@ export type GatewayOptions = {
   env?: NodeJS.ProcessEnv
 }
 
+/** Started again so often, a worker will not come up. */
+const WORKER_ENDS = 4
 const COMMAND = path.join(import.meta.dirname, '..', '..', 'gateway', 'sallyport')
 
 /** Starts it, with one plain listener on 127.0.0.1 unless the configuration says more. */
@@ -97,11 +99,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const response = await fetch(`${http}/health/${kind}`, { signal: AbortSignal.timeout(5000) })
     return { status: response.status, text: await response.text() }
   }
+  const workerEnds = () => output().split('"cause":"ended with ').length - 1
   const ready = async (timeoutMs = 60_000) => {
     let last = ''
     const probe = async () => {
       if (over !== undefined)
         throw new Error(`sallyport ended with ${over}:\n${output().slice(-4000)}`)
+      if (workerEnds() > WORKER_ENDS)
+        throw new Error(`workers keep ending:\n${output().slice(0, 4000)}`)
       const said = await health('ready').catch((error: Error) => ({
         status: 0,
         text: String(error),
