@@ -117,6 +117,8 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
     const number = ++connections.taken
     connections.open++
     sockets.add(socket)
+    // Its replies to pipelined commands would otherwise wait for the client's delayed acknowledgements.
+    socket.setNoDelay(true)
     socket.on('error', () => {})
     socket.once('close', () => {
       connections.open--
@@ -177,7 +179,11 @@ async function say(c: Connection, usual: string, answer?: Answer): Promise<strin
     return c.write(answer.say ?? usual)
   }
   if ('trickle' in answer) {
-    for (let i = 0; !c.socket.destroyed; i++) {
+    let over = false
+    void c.closed.then(() => {
+      over = true
+    })
+    for (let i = 0; !over; i++) {
       c.socket.write(answer.trickle[i % answer.trickle.length] ?? '')
       await Promise.race([sleep(answer.everyMs, undefined, { ref: false }), c.closed])
     }

@@ -9,7 +9,7 @@ export type Connection = {
   readLine(): Promise<string | undefined>
   /** The content with its dots, without the final one; `enough` after `mostOctets`; undefined when cut off. */
   readContent(mostOctets: number): Promise<Buffer | 'enough' | undefined>
-  /** Resolves once the connection is gone. */
+  /** Resolves once the peer has ended, or the connection is gone. */
   closed: Promise<void>
   /** Stops reading, so that somebody else can. */
   release(): void
@@ -29,7 +29,10 @@ export function openConnection(socket: net.Socket): Connection {
     ended = true
     wake()
   }
-  const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
+  const closed = new Promise<void>(resolve => {
+    socket.once('end', resolve)
+    socket.once('close', () => resolve())
+  })
   socket.on('data', onData)
   socket.once('end', onEnd)
   socket.once('close', onEnd)
