@@ -15,7 +15,12 @@ export const clamavSettings = z.strictObject({
     .describe(
       "clamd's sockets, `unix:/run/clamav/clamd.ctl` or `tcp:10.0.0.3:3310`; several are a pool.",
     ),
-  concurrency: z.int().min(1).max(1000).default(20).describe('Scans at once per address.'),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(10)
+    .describe("Scans at once per address and process; a little below clamd's MaxThreads is best."),
   deadlineMs: z
     .int()
     .min(100)

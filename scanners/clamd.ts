@@ -8,7 +8,7 @@ import NodeClam from 'clamscan'
 import type { Message } from '../gateway/message.ts'
 import { type ClamscanResult, judgeReply } from './clamd-reply.ts'
 import { CutShort, pieces } from './content.ts'
-import { EngineSocket, parseEngineAddress } from './engine-socket.ts'
+import { type EngineSocket, openEngine, parseEngineAddress } from './engine-socket.ts'
 import type { Verdict } from './scanner.ts'
 
 export type ClamdVersion = { version: string; signatures?: string; signatureAgeSeconds?: number }
@@ -42,13 +42,10 @@ export async function createClamd(address: string): Promise<Clamd> {
     async scan(message, signal) {
       if (message.content.sizeBytes === 0)
         return { verdict: failed('garbled', 'empty content'), interrupted: false }
-      const socket = new EngineSocket(address)
-      const cut = () => socket.destroy()
-      signal.addEventListener('abort', cut, { once: true })
-      if (signal.aborted) cut()
+      const socket = await openEngine(address, signal)
       let source: Readable | undefined
       try {
-        if (!(await socket.opened()))
+        if (socket.destroyed)
           return { verdict: signal.aborted ? tooSlow() : lost(socket), interrupted: false }
         source = Readable.from(pieces(message.content, socket), {
           objectMode: false,
@@ -61,24 +58,19 @@ export async function createClamd(address: string): Promise<Clamd> {
         const verdict = judgeReply(told.result, endOf(socket))
         return { verdict, interrupted: socket.reply === '' && !source.readableEnded }
       } finally {
-        signal.removeEventListener('abort', cut)
         socket.destroy()
         source?.destroy()
       }
     },
     async version(signal) {
-      const socket = new EngineSocket(address)
-      const cut = () => socket.destroy()
-      signal.addEventListener('abort', cut, { once: true })
-      if (signal.aborted) cut()
+      const socket = await openEngine(address, signal)
       try {
-        if (!(await socket.opened())) return undefined
+        if (socket.destroyed) return undefined
         const reply = await Promise.race([lend(socket).getVersion(), socket.ended])
         return parseVersion(reply ?? '')
       } catch {
         return undefined
       } finally {
-        signal.removeEventListener('abort', cut)
         socket.destroy()
       }
     },

@@ -17,7 +17,7 @@ export type EnginePool = {
    * Undefined when `signal` aborts first, when too many wait, or when every address is in `except`.
    */
   acquire(signal: AbortSignal, except?: ReadonlySet<string>): Promise<Engine | undefined>
-  /** What a probe outside a scan found. */
+  /** What a probe outside a scan found. Failing beside scans it says nothing: it may have waited behind them. */
   mark(address: string, up: boolean): void
   states(): EngineState[]
 }
@@ -101,7 +101,7 @@ export function createEnginePool(
     },
     mark(address, up) {
       const place = places.find(each => each.address === address)
-      if (place) mark(place, up)
+      if (place && (up || place.busy === 0)) mark(place, up)
     },
     states: () => places.map(({ address, up }) => ({ address, up })),
   }

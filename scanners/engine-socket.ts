@@ -1,10 +1,13 @@
 // One connection to a scanning engine: every failure is kept as a value, its reply is bounded, and it can be cut.
 import net from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Octets of reply kept; an engine that says more than this is cut off. */
 const REPLY_LIMIT_BYTES = 65_536
 /** How long an engine's last words are waited for once it takes no more of ours. */
 const LAST_WORDS_MS = 200
+/** A full backlog is knocked at again after this, then ever later. */
+const KNOCK_MS = { first: 10, longest: 200 }
 
 /**
  * Where an engine listens: `unix:/run/clamav/clamd.ctl`, `tcp:10.0.0.3:3310`, `tcp:[2001:db8::1]:3310`.
@@ -98,5 +101,22 @@ export class EngineSocket extends net.Socket {
       this.on('drain', done)
       this.on('close', done)
     })
+  }
+}
+
+/**
+ * A connection that ends when `signal` aborts; already closed, with its `fault`, where there is none to be had.
+ * A unix socket whose backlog is full answers EAGAIN: the engine is busy, not down, and this waits its turn.
+ */
+export async function openEngine(address: string, signal: AbortSignal): Promise<EngineSocket> {
+  for (let waitMs = KNOCK_MS.first; ; waitMs = Math.min(waitMs * 2, KNOCK_MS.longest)) {
+    const socket = new EngineSocket(address)
+    const cut = () => socket.destroy()
+    signal.addEventListener('abort', cut)
+    void socket.ended.then(() => signal.removeEventListener('abort', cut))
+    if (signal.aborted) cut()
+    const isOpen = await socket.opened()
+    if (isOpen || signal.aborted || socket.fault?.code !== 'EAGAIN') return socket
+    await sleep(waitMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined)
   }
 }

@@ -4,7 +4,7 @@ import type { Message } from '../gateway/message.ts'
 import { CutShort, pieces } from './content.ts'
 import { calledOff, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
-import { EngineSocket, parseEngineAddress } from './engine-socket.ts'
+import { type EngineSocket, openEngine, parseEngineAddress } from './engine-socket.ts'
 import type { FailureKind, Finding, Scanner, Verdict } from './scanner.ts'
 import { judgeSpamdReply } from './spamd-reply.ts'
 
@@ -95,12 +95,9 @@ async function converse(
   signal: AbortSignal,
   speak: (socket: EngineSocket) => Promise<void>,
 ): Promise<SpamdReply> {
-  const socket = new EngineSocket(address)
-  const cut = () => socket.destroy()
-  signal.addEventListener('abort', cut, { once: true })
-  if (signal.aborted) cut()
+  const socket = await openEngine(address, signal)
   try {
-    if (await socket.opened()) {
+    if (!socket.destroyed) {
       await speak(socket)
       await socket.ended
     }
@@ -110,7 +107,6 @@ async function converse(
     if (error instanceof CutShort) return { text: socket.reply, fault: 'cut off while sending' }
     return { text: '', unreadable: `cannot read content: ${(error as Error).message}` }
   } finally {
-    signal.removeEventListener('abort', cut)
     socket.destroy()
   }
 }

@@ -104,6 +104,32 @@ test('60 at once all get their verdict', async () => {
   )
 })
 
+test('a full backlog is waited for: 60 at once at a clamd with a short queue, and its version', async () => {
+  const short = { MaxConnectionQueueLength: 3, MaxThreads: 2, MaxQueue: 4 }
+  await using busy = await startClamd({ config: short })
+  await using scanner = await clamav([busy.unix], { concurrency: 60, deadlineMs: 20_000 })
+  const [clean, bad] = [await spool.write(plainMessage()), await spool.write(eicarMessage())]
+  const scans = Array.from({ length: 60 }, (_, n) => scanner.scan(n % 2 ? bad : clean, patient))
+  const version = scanner.version?.()
+  assert.deepEqual(
+    (await Promise.all(scans)).map(finding => finding.verdict.kind),
+    scans.map((_, n) => (n % 2 ? 'infected' : 'clean')),
+  )
+  assert.match((await version)?.version ?? '', /^ClamAV/)
+  assert.deepEqual(scanner.engines(), [{ address: busy.unix, up: true }])
+})
+
+test('a full backlog that never empties: slow by the deadline, not down', async () => {
+  await using hung = await startClamd({ config: { MaxConnectionQueueLength: 3 } })
+  await using scanner = await clamav([hung.unix], { concurrency: 30, deadlineMs: 700 })
+  const clean = await spool.write(plainMessage())
+  hung.signal('SIGSTOP')
+  const found = await Promise.all(Array.from({ length: 30 }, () => scanner.scan(clean, patient)))
+  hung.signal('SIGCONT')
+  for (const { verdict } of found)
+    assert.equal(verdict.kind === 'failed' && verdict.failure, 'slow', JSON.stringify(verdict))
+})
+
 test('its version; official signatures would add theirs', async () => {
   await using scanner = await clamav([clamd.unix])
   assert.match((await scanner.version?.())?.version ?? '', /^ClamAV \d/)
