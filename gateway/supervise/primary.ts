@@ -11,7 +11,7 @@ import { createCustodyLook } from '../spool/custody-look.ts'
 import { accountFor, become, needsRoot, prepareFolders } from './account.ts'
 import { startEmbedded } from './embedded.ts'
 import { journalFolder, newInstance, observe } from './instance.ts'
-import type { Account, Role } from './messages.ts'
+import type { Role, Start, WorkerKind } from './messages.ts'
 import { createWorkers, type Workers } from './workers.ts'
 
 /** SIGTERM to exit takes 30 seconds at most: receive first, then the others. */
@@ -53,10 +53,13 @@ export async function runPrimary(options: RunOptions): Promise<number> {
   }, RECONCILE_MS)
   stack.defer(() => clearInterval(reconciling))
 
-  const workers = createWorkers(events, hub, (kind, slot) => ({
+  // A worker that begins as root must not run code that the account it becomes could have written.
+  const compiled = stillRoot ? undefined : path.join(config.state, 'compiled')
+  const startMessage = (kind: WorkerKind, slot: number): Start => ({
     ...{ sallyport: 'start', config, kind, roles, slot, instance },
-    ...accountPart(stillRoot),
-  }))
+    ...(stillRoot ? { account: stillRoot } : {}),
+  })
+  const workers = createWorkers(events, hub, startMessage, compiled)
   startWorkers(workers, config, roles)
   stack.defer(() => workers.stop('work', WORK_GRACE_MS))
   stack.defer(() => workers.stop('receive', RECEIVE_GRACE_MS))
@@ -95,8 +98,6 @@ export async function runPrimary(options: RunOptions): Promise<number> {
   observed.log.write('info', 'stopping', {})
   return 0
 }
-
-const accountPart = (account: Account | undefined) => (account ? { account } : {})
 
 function startWorkers(workers: Workers, config: Config, roles: readonly Role[]): void {
   const half = Math.max(1, Math.floor(availableParallelism() / 2))
