@@ -1,11 +1,13 @@
 // One run of an embedded program: its output in a bounded file, its end as a promise.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, statSync, truncateSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Account } from './account.ts'
 
 const OUTPUT_BYTES = 10 * 1024 * 1024
 const SHOWN_BYTES = 1000
+/** Never through a link: root may write here, in a folder that belongs to the program. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
 
 export type Child = {
   pid: number
@@ -35,8 +37,8 @@ export async function startChild({
   outputFile: string
   account: Account | undefined
 }): Promise<Child> {
-  const descriptor = openSync(outputFile, 'a', 0o600)
-  const from = statSync(outputFile).size
+  const descriptor = openSync(outputFile, APPEND, 0o600)
+  const from = fstatSync(descriptor).size
   let child: ChildProcess
   try {
     child = spawn(command, args, {
@@ -44,6 +46,8 @@ export async function startChild({
       stdio: ['ignore', descriptor, descriptor],
       // Its own process group: Ctrl-C is for the gateway, which stops it when nothing needs it any more.
       detached: true,
+      // Our own environment may hold secrets.
+      env: { PATH: process.env.PATH, LANG: 'C', TZ: process.env.TZ },
       ...account,
     })
   } finally {
@@ -64,7 +68,9 @@ export async function startChild({
     signal: name => void child.kill(name),
     output: () => tailOf(outputFile, from),
     trim() {
-      if (statSync(outputFile).size > OUTPUT_BYTES) truncateSync(outputFile)
+      const file = openSync(outputFile, APPEND)
+      if (fstatSync(file).size > OUTPUT_BYTES) ftruncateSync(file)
+      closeSync(file)
     },
   }
 }

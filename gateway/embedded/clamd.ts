@@ -1,8 +1,8 @@
 // A clamd of our own for `scanners: clamav: embedded`, with signatures that are kept fresh, or a loud warning.
-import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Events } from '../observe/events.ts'
+import { writeAnew } from '../spool/disk.ts'
 import { type Account, accountOf } from './account.ts'
 import { ask } from './ask.ts'
 import { clamdConfig } from './clamd-config.ts'
@@ -61,7 +61,7 @@ export async function createEmbeddedClamd(
   const database = await makeFolder(path.join(folder, 'db'), account)
   const socket = socketIn(folder, 'clamd.sock')
   const config = path.join(folder, 'clamd.conf')
-  await writeFile(config, clamdConfig({ folder, socket, database, maxMessageSizeBytes }))
+  await writeAnew(config, clamdConfig({ folder, socket, database, maxMessageSizeBytes }))
   const address = `unix:${socket}`
   const say = (command: string, ends: string) =>
     ask(socket, `z${command}\0`, { ends, timeoutMs: PING_TIMEOUT_MS })
@@ -77,7 +77,7 @@ export async function createEmbeddedClamd(
       ready: async () => (await say('PING', '\0')) === 'PONG\0',
       async mend(output) {
         if (!UNREADABLE.test(output)) return false
-        await clearSignatures(database)
+        await clearSignatures(await makeFolder(database, account))
         signatures = await settleSignatures(database)
         warnOfTestSet(events, ` The official ones could not be read: ${output}`)
         return true

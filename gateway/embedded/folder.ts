@@ -1,6 +1,7 @@
 // The folder of an embedded program: private, and within the length a unix socket's path may have.
-import { chown, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
+import { giveFolder } from '../spool/disk.ts'
 import type { Account } from './account.ts'
 
 /** sun_path of Linux, less the final NUL. */
@@ -11,7 +12,7 @@ export async function makeFolder(folder: string, account: Account | undefined): 
   // `recursive` would give the mode, and our own user, to what lies above it too: `account` could not get in.
   await mkdir(path.dirname(folder), { recursive: true })
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (account !== undefined) await chown(folder, account.uid, account.gid)
+  if (account !== undefined) await giveFolder(folder, account)
   return folder
 }
 

@@ -1,10 +1,10 @@
 // Runs freshclam once, if it is there and a mirror can be reached, to fetch or renew official signatures.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { userInfo } from 'node:os'
 import path from 'node:path'
+import { writeAnew } from '../spool/disk.ts'
 import type { Account } from './account.ts'
 
 const MIRROR = 'database.clamav.net'
@@ -33,7 +33,7 @@ export async function runFreshclam(options: FreshclamOptions): Promise<Freshclam
   const config = path.join(folder, 'freshclam.conf')
   // As root freshclam would become this user; as anyone else it stays who it is.
   const owner = account === undefined ? `DatabaseOwner ${userInfo().username}\n` : ''
-  await writeFile(
+  await writeAnew(
     config,
     `# Written by sallyport at each run.\nDatabaseDirectory ${database}\nDatabaseMirror ${mirror}\n` +
       `${owner}MaxAttempts 2\nConnectTimeout 10\nReceiveTimeout 600\nTestDatabases yes\n`,

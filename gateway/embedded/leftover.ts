@@ -1,7 +1,8 @@
 // Programs that a killed gateway left running: found by what they name, and ended before new ones start.
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { writeAnew } from '../spool/disk.ts'
 
 const OWNER_FILE = 'gateway.json'
 
@@ -32,7 +33,7 @@ async function claim(folder: string): Promise<void> {
       throw new Error(`${folder} is in use by another gateway (process ${owner.pid})`)
     }
   }
-  await writeFile(file, JSON.stringify({ pid: process.pid, started: await startOf(process.pid) }))
+  await writeAnew(file, JSON.stringify({ pid: process.pid, started: await startOf(process.pid) }))
 }
 
 /** When a process started, in the kernel's own count; undefined where it doesn't live. */

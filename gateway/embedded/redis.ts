@@ -1,7 +1,8 @@
 // A redis-server of our own for `redis: embedded`: on a unix socket below `state`, append-only, evicting nothing.
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Events } from '../observe/events.ts'
+import { writeAnew } from '../spool/disk.ts'
 import { accountOf } from './account.ts'
 import { ask } from './ask.ts'
 import { makeFolder, socketIn } from './folder.ts'
@@ -37,7 +38,7 @@ export async function createEmbeddedRedis({
   const data = await makeFolder(path.join(folder, 'data'), account)
   const socket = socketIn(folder, 'redis.sock')
   const config = path.join(folder, 'redis.conf')
-  await writeFile(config, configuration(socket, data), { mode: 0o644 })
+  await writeAnew(config, configuration(socket, data))
   const address = `unix:${socket}`
   const watched = await createWatchedProgram(
     {

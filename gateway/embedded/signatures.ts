@@ -1,6 +1,7 @@
 // The embedded clamd's signatures: official ones from the system or freshclam, else a set of our own that knows EICAR.
-import { constants, copyFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { constants, copyFile, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
+import { writeAnew } from '../spool/disk.ts'
 
 const SYSTEM_FOLDER = '/var/lib/clamav'
 const OFFICIAL = /^(main|daily|bytecode)\.c[vl]d$/
@@ -34,7 +35,8 @@ export async function takeFromSystem(database: string, system = SYSTEM_FOLDER): 
       ours.map(async o => (await stat(path.join(database, o))).mtimeMs),
     )
     if (ages.some(age => age >= mtimeMs - 1000)) continue
-    await copyFile(from, `${to}.new`, constants.COPYFILE_FICLONE)
+    await rm(`${to}.new`, { force: true })
+    await copyFile(from, `${to}.new`, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
     await utimes(`${to}.new`, atime, mtime)
     // Two forms of one database would both be loaded.
     for (const other of ours) if (other !== name) await rm(path.join(database, other))
@@ -61,6 +63,6 @@ export async function settleSignatures(database: string): Promise<Signatures> {
     await rm(own, { force: true })
     return 'official'
   }
-  await writeFile(own, `Eicar-Test-Signature:0:*:${Buffer.from(EICAR).toString('hex')}\n`)
+  await writeAnew(own, `Eicar-Test-Signature:0:*:${Buffer.from(EICAR).toString('hex')}\n`)
   return 'test'
 }

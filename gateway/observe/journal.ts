@@ -1,8 +1,9 @@
 // The journal: one line per thing that happened to a message, appended by every process of an instance, not fsynced.
 import {
-  chownSync,
   closeSync,
+  constants,
   fchownSync,
+  lchownSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -14,6 +15,8 @@ import { type JournalEntry, journalFile, journalFileParts, journalLines } from '
 
 const KEEP_DAYS = 14
 const DAY_MS = 86_400_000
+/** Never through a link: root may write here, in a folder that belongs to the workers. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
 
 export type Journal = {
   /**
@@ -46,7 +49,7 @@ export function createJournal({
   now?: () => number
 }): Journal {
   mkdirSync(folder, { recursive: true, mode: 0o750 })
-  if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
+  if (owner !== undefined) lchownSync(folder, owner.uid, owner.gid)
   let day = ''
   let descriptor: number | undefined
   let torn = false
@@ -55,7 +58,7 @@ export function createJournal({
     if (descriptor !== undefined && today === day) return descriptor
     if (descriptor !== undefined) closeSync(descriptor)
     descriptor = undefined
-    descriptor = openSync(path.join(folder, journalFile(today, instance)), 'a', 0o640)
+    descriptor = openSync(path.join(folder, journalFile(today, instance)), APPEND, 0o640)
     if (owner !== undefined) fchownSync(descriptor, owner.uid, owner.gid)
     day = today
     removeOld(folder, new Date(now() - keepDays * DAY_MS).toISOString().slice(0, 10))

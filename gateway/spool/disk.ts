@@ -1,5 +1,5 @@
 // The few things we do to files, with what POSIX needs for them to survive a power cut.
-import { open, rename, unlink } from 'node:fs/promises'
+import { constants, open, rename, stat, unlink, writeFile } from 'node:fs/promises'
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
 
@@ -63,4 +63,33 @@ export async function ifThere<T>(operation: Promise<T>): Promise<T | undefined> 
     if (isMissing(error)) return undefined
     throw error
   }
+}
+
+export type Owner = { uid: number; gid: number }
+
+/**
+ * Gives a folder to somebody who may already own the folder around it: what they could have put there in its place,
+ * a link to somebody else's folder, is never given to them. Rejects then.
+ */
+export async function giveFolder(path: string, { uid, gid }: Owner): Promise<void> {
+  const now = await stat(path)
+  if (now.isDirectory() && now.uid === uid && now.gid === gid) return
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+  const handle = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch(error => {
+    if (!['ELOOP', 'ENOTDIR'].includes(error.code)) throw error
+    throw new Error(
+      `${path} leads to a folder that belongs to somebody else: chown that, or name it`,
+    )
+  })
+  try {
+    await handle.chown(uid, gid)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Writes a file anew where somebody else may write too: never through a link that lies in its place. */
+export async function writeAnew(path: string, data: string, mode = 0o644): Promise<void> {
+  await unlinkIfThere(path)
+  await writeFile(path, data, { flag: 'wx', mode })
 }

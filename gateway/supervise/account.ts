@@ -1,7 +1,8 @@
 // Whom the gateway runs as: never root where it faces the internet (I8).
-import { chown, mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config } from '../config/schema.ts'
+import { giveFolder } from '../spool/disk.ts'
 import type { Account } from './messages.ts'
 
 /** Tried in turn where root started us and the configuration names nobody. */
@@ -13,6 +14,8 @@ export async function accountFor(user: string | undefined): Promise<Account | un
   const known = await accounts()
   for (const name of user === undefined ? OTHERWISE : [user]) {
     const account = known.get(name)
+    if (account?.uid === 0)
+      throw new Error(`${name} is root: what faces the internet never runs as it`)
     if (account) return account
   }
   throw new Error(`there is no user ${user ?? OTHERWISE.join(' or ')} to run as: create one`)
@@ -43,7 +46,7 @@ export async function prepareFolders(config: Config, account: Account | undefine
   ]
   for (const folder of folders) {
     await mkdir(folder, { recursive: true, mode: 0o750 })
-    if (account) await chown(folder, account.uid, account.gid)
+    if (account) await giveFolder(folder, account)
   }
 }
 
