@@ -24,20 +24,20 @@ const CLAIM_RETRY_MS = 25
 
 export async function carry(
   options: HoldOptions,
-  envelope: Envelope,
+  what: { envelope: Envelope; partly: boolean },
   gone: AbortSignal,
 ): Promise<Conclusion> {
   const bell = createBell()
   const carried: Carried = {
     options,
-    envelope,
+    ...what,
     gone,
     bell,
     hint: undefined,
-    startedAt: Date.now(),
+    startedAt: performance.now(),
   }
-  const deaf = options.hints.listen(envelope.id, hint => {
-    carried.hint = hint
+  const deaf = options.hints.listen(what.envelope.id, hint => {
+    carried.hint = hint.kind === 'reject' && what.partly ? { ...hint, kind: 'hold' } : hint
     bell.ring()
   })
   const endings = [gone, options.stopping]
@@ -65,11 +65,13 @@ async function ask(carried: Carried): Promise<Conclusion> {
       envelope,
       attempt: 1,
       replyTo: options.hints.address,
-      deadline: carried.startedAt + LONGEST_HOLD_MS,
+      deadline: Date.now() + LONGEST_HOLD_MS,
     })
   } catch (error) {
     options.events.warned({ name: 'queue-unreachable', text: String(error) })
-    return refuseNow(carried, NOT_NOW)
+    // It may have been added after all: then a worker has it, or had it, and is waited for.
+    const refused = await refuseIfFree(carried, NOT_NOW)
+    if (refused) return refused
   }
   return waitForOutcome(carried, carried.startedAt + holdMs)
 }
@@ -81,10 +83,12 @@ async function waitForOutcome(carried: Carried, holdUntil: number): Promise<Conc
     if (gone.aborted) return clientLost(carried)
     const config = options.config()
     const log = await options.spool.log(envelope.id)
-    const standing = standingOf(envelope, log, d => config.domains[d]?.deferred === 'tempfail')
+    const found = standingOf(envelope, log, d => config.domains[d]?.deferred === 'tempfail')
+    const standing: Standing =
+      found.kind === 'refused' && carried.partly ? { kind: 'custody' } : found
     const concluded = (await conclude(carried, standing)) ?? (await heed(carried))
     if (concluded) return concluded
-    const now = Date.now()
+    const now = performance.now()
     if (options.stopping.aborted) custodyAt = Math.min(custodyAt, holdUntil, now)
     if (now >= custodyAt || carried.hint?.kind === 'hold' || standing.kind === 'custody') {
       const reason = now >= holdUntil ? 'hold-time' : (carried.hint?.kind ?? 'deferred')
@@ -96,7 +100,7 @@ async function waitForOutcome(carried: Carried, holdUntil: number): Promise<Conc
     }
     const busy = standing.kind === 'tempfail' || carried.hint !== undefined
     const look = busy ? CLAIM_RETRY_MS : LOOK_MS
-    await bell.wait(Math.min(look, Math.max(0, custodyAt - Date.now())))
+    await bell.wait(Math.min(look, Math.max(0, custodyAt - performance.now())))
   }
 }
 

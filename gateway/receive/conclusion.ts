@@ -42,8 +42,11 @@ export const forgotten = (said: Reply): Conclusion => ({ reply: said, memory: 'f
 export type Carried = {
   options: HoldOptions
   envelope: Envelope
+  /** An earlier try settled the client's other recipients: saying 5xx would be a lie to them. */
+  partly: boolean
   gone: AbortSignal
   bell: Bell
   hint: Hint | undefined
+  /** By the clock that is never set. */
   startedAt: number
 }

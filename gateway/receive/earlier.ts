@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Envelope } from '../message.ts'
 import type { Events } from '../observe/events.ts'
-import type { LogState } from '../spool/outcome-log.ts'
 import type { Spool } from '../spool/spool.ts'
+import { settledIn } from '../spool/standing.ts'
 
 /** How often an earlier try that a worker still carries is looked at. */
 const LOOK_MS = 250
@@ -16,9 +16,6 @@ export type Earlier = {
   /** The client knows now: nothing of the earlier tries needs remembering. */
   forget(): Promise<void>
 }
-
-const settledIn = (log: LogState): string[] =>
-  [...log.ends.values()].filter(line => line.end !== 'refused').map(line => line.recipient)
 
 /** Looks at each earlier try; waits for one that is under way, `patienceMs` at most or until the client is gone. */
 export async function lookEarlier(
@@ -60,7 +57,11 @@ async function settle(
 ): Promise<string[] | undefined> {
   for (;;) {
     const kept = await spool.envelope(id)
-    if (kept) return kept.recipients.map(r => r.address)
+    if (kept) {
+      // Whoever took custody may have been killed before it was known to be on disk.
+      await spool.confirmCustody()
+      return kept.recipients.map(r => r.address)
+    }
     const claim = await spool.claims.take(id)
     if (claim) {
       try {

@@ -1,41 +1,48 @@
 // Holds the dot: finds earlier tries of a message, carries what is left, and remembers it until the client knows.
 import type { Message } from '../message.ts'
 import { reply } from '../reply.ts'
-import type { Entry } from '../spool/unanswered.ts'
+import type { Entered, Entry } from '../spool/unanswered.ts'
 import type { Answer, HoldDot } from './answer.ts'
 import { carry } from './carry.ts'
 import { type Conclusion, DELIVERED, forgotten, type HoldOptions, NOT_NOW } from './conclusion.ts'
 import { type Earlier, lookEarlier } from './earlier.ts'
+import { dropUntouched } from './let-go.ts'
 
 const UNDER_WAY = reply(451, '4.3.0', 'An earlier copy is still being delivered, try again later')
 
 export function createHold(options: HoldOptions): HoldDot {
   return async (message, gone) => {
+    const { id, fingerprint } = message.envelope
+    let entered: Entered | undefined
     try {
-      return await begin(options, message, gone)
+      entered = await options.spool.unanswered.enter(fingerprint, id)
+      return await begin(options, message, entered, gone)
     } catch (error) {
-      options.events.fault({ where: 'hold', error, id: message.envelope.id })
-      return await lastResort(options, message)
+      options.events.fault({ where: 'hold', error, id })
+      return await lastResort(options, id, entered?.entry)
     }
   }
 }
 
-/** After a bug of ours: 4xx only if we can take the message out of everybody's hands first. */
-async function lastResort({ spool }: HoldOptions, { envelope }: Message): Promise<Answer> {
-  try {
-    const claim = await spool.claims.take(envelope.id)
-    if (claim && !(await spool.inCustody(envelope.id))) await spool.removeHeld(envelope.id)
-    await claim?.release()
-  } catch {
-    // The file system fails too: the client keeps the message, its retry finds what there is.
-  }
+/** After a bug of ours, or a file system that fails: what can't be dropped is left for the client's retry to find. */
+async function lastResort(
+  { spool }: HoldOptions,
+  id: string,
+  entry: Entry | undefined,
+): Promise<Answer> {
+  const dropped = await dropUntouched(spool, id).catch(() => false)
+  await (dropped ? entry?.forget() : entry?.leave())?.catch(() => undefined)
   return { reply: NOT_NOW, heard: async () => undefined, unheard: async () => undefined }
 }
 
-async function begin(options: HoldOptions, message: Message, gone: AbortSignal): Promise<Answer> {
+async function begin(
+  options: HoldOptions,
+  message: Message,
+  { entry, earlier: ids }: Entered,
+  gone: AbortSignal,
+): Promise<Answer> {
   const { spool, events } = options
-  const { id, fingerprint } = message.envelope
-  const { entry, earlier: ids } = await spool.unanswered.enter(fingerprint, id)
+  const { id } = message.envelope
   const patienceMs = options.config().hold.seconds * 1000
   const earlier =
     ids.length === 0
@@ -51,7 +58,8 @@ async function begin(options: HoldOptions, message: Message, gone: AbortSignal):
     return answerOf(forgotten(DELIVERED), entry, earlier)
   }
   const envelope = { ...message.envelope, recipients }
-  return answerOf(await carry(options, envelope, gone), entry, earlier)
+  const partly = recipients.length < message.envelope.recipients.length
+  return answerOf(await carry(options, { envelope, partly }, gone), entry, earlier)
 }
 
 /** Keeps or drops the memory of this try, and of the earlier ones, as the client hears the answer or not. */

@@ -1,22 +1,31 @@
 // The two ways in which a session lets go of a message it holds: refusing it with the claim in hand, or taking custody.
 import type { Reply } from '../reply.ts'
 import { nextAttempt } from '../spool/retry.ts'
+import type { Spool } from '../spool/spool.ts'
+import { settledIn } from '../spool/standing.ts'
 import { type Carried, type Conclusion, forgotten, KEPT } from './conclusion.ts'
 
-/** Answers 4xx or 5xx and forgets the message, if nobody else can act on it any more. */
+/** Answers 4xx or 5xx and forgets the message, if nothing was done and nobody can do anything any more. */
 export async function refuseIfFree(carried: Carried, said: Reply): Promise<Conclusion | undefined> {
-  const { spool } = carried.options
-  const claim = await spool.claims.take(carried.envelope.id)
-  if (!claim) return undefined
+  const dropped = await dropUntouched(carried.options.spool, carried.envelope.id)
+  return dropped ? forgotten(said) : undefined
+}
+
+/** Removes a message that nobody has acted upon, taken out of everybody's hands first; says whether it could. */
+export async function dropUntouched(spool: Spool, id: string): Promise<boolean> {
+  const claim = await spool.claims.take(id)
+  if (!claim) return false
   try {
-    await spool.removeHeld(carried.envelope.id)
+    // That the claim is free now may mean that a worker is through with it, since the log was last looked at.
+    if ((await spool.inCustody(id)) || settledIn(await spool.log(id)).length > 0) return false
+    await spool.removeHeld(id)
+    return true
   } finally {
     await claim.release()
   }
-  return forgotten(said)
 }
 
-/** As `refuseIfFree`; where a worker has the message the client's retry will find what it did. */
+/** As `refuseIfFree`; where a worker has or had the message the client's retry will find what it did. */
 export async function refuseNow(carried: Carried, said: Reply): Promise<Conclusion> {
   const answer = await refuseIfFree(carried, said)
   return answer ?? { reply: said, memory: 'remember' }

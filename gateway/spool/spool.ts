@@ -11,7 +11,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import path from 'node:path'
-import type { Content, Envelope } from '../message.ts'
+import type { Content, Envelope, Recipient } from '../message.ts'
 import { type Claims, createClaims } from './claim.ts'
 import {
   ifThere,
@@ -49,11 +49,13 @@ export type Spool = IncomingStore & {
   /** Makes the message ours, durably: content and log, `incoming/`, envelope, `queued/`. */
   takeCustody(envelope: Envelope): Promise<void>
   inCustody(id: string): Promise<boolean>
+  /** Makes what another process put into custody durable, as far as it had not come to that. */
+  confirmCustody(): Promise<void>
   /** The envelope of a message in custody. One that can't be read goes to `corrupt/`, and `undefined` comes back. */
   envelope(id: string): Promise<Envelope | undefined>
   /** Writes a message of our own; overwrites what a crash left of it. */
   writeContent(id: string, bytes: Uint8Array): Promise<void>
-  /** Puts an envelope that can't be acted upon into `corrupt/`, with what there is of its message left in place. */
+  /** Puts an envelope that can't be acted upon into `corrupt/`, with content and log: the sweep would clear them away. */
   setAside(id: string, cause: string): Promise<void>
   /** The end of custody: the envelope goes first, durably, then the rest. Only for the holder of the claim. */
   endCustody(id: string, keepLog: boolean): Promise<void>
@@ -89,8 +91,14 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   const inCustody = async (id: string) => (await ifThere(stat(envelopePath(id)))) !== undefined
 
   async function setAside(name: string, cause: string): Promise<void> {
-    const to = path.join(folder, 'corrupt', `${name}.${Date.now().toString(36)}`)
-    if (await renameIfThere(path.join(folder, 'queued', name), to)) options.corrupted(name, cause)
+    const mark = Date.now().toString(36)
+    const corrupt = (file: string) => path.join(folder, 'corrupt', `${file}.${mark}`)
+    const id = idIn(name)
+    // The envelope goes last: until then the sweep leaves the others alone.
+    for (const file of id === undefined ? [] : [`${id}.eml`, `${id}.log`])
+      await renameIfThere(incomingPath(file), corrupt(file))
+    if (await renameIfThere(path.join(folder, 'queued', name), corrupt(name)))
+      options.corrupted(name, cause)
   }
 
   async function takeCustody(envelope: Envelope): Promise<void> {
@@ -107,8 +115,16 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
       await unlinkIfThere(envelopePath(id))
       throw error
     }
-    // What a worker logged between the first look and the rename was not yet durable (its own fsync comes after).
+    // What a worker logged between the first look and the rename was not yet durable (its own fsync comes after). If that
+    // fails it is in custody all the same: at worst somebody gets a second copy after a power cut.
+    await syncLog(id).catch(() => undefined)
+  }
+
+  async function syncLog(id: string): Promise<void> {
+    if ((await ifThere(stat(logPath(id)))) === undefined) return
     await syncIfThere(logPath(id))
+    // It may have been made a moment ago.
+    await syncPath(place('incoming'))
   }
 
   async function envelope(id: string): Promise<Envelope | undefined> {
@@ -128,9 +144,11 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   async function queued(): Promise<Queued[]> {
     const found: Queued[] = []
     for (const name of await readdir(place('queued'))) {
-      const id = name.endsWith('.json') ? name.slice(0, -5) : ''
+      // NFS keeps a file that is open elsewhere when it is removed as `.nfs…`.
+      if (name.startsWith('.')) continue
+      const id = idIn(name)
       const file = await ifThere(stat(path.join(folder, 'queued', name)))
-      if (isId(id) && file?.isFile()) found.push({ id, modifiedAt: file.mtimeMs })
+      if (id !== undefined && file?.isFile()) found.push({ id, modifiedAt: file.mtimeMs })
       else if (file) await setAside(name, 'not an envelope of ours')
     }
     return found
@@ -150,10 +168,11 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     log: id => readLog(logPath(id)),
     async append(id, lines) {
       await appendLog(logPath(id), lines, false)
-      if (await inCustody(id)) await syncPath(logPath(id))
+      if (await inCustody(id)) await syncLog(id)
     },
     takeCustody,
     inCustody,
+    confirmCustody: () => syncPath(place('queued')),
     envelope,
     async endCustody(id, keepLog) {
       await unlinkIfThere(envelopePath(id))
@@ -177,6 +196,18 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   }
 }
 
+/** The message an envelope's file name names. */
+function idIn(name: string): string | undefined {
+  const id = name.endsWith('.json') ? name.slice(0, -5) : ''
+  return isId(id) ? id : undefined
+}
+
+const isRecipient = (one: unknown): boolean =>
+  typeof one === 'object' &&
+  one !== null &&
+  typeof (one as Recipient).address === 'string' &&
+  typeof (one as Recipient).domain === 'string'
+
 /** The envelope in a file's text, or why it is none. */
 function readEnvelope(id: string, text: string): Envelope | string {
   let parsed: { version?: unknown; envelope?: Partial<Envelope> }
@@ -190,6 +221,8 @@ function readEnvelope(id: string, text: string): Envelope | string {
   if (envelope?.id !== id) return 'its id is not its name'
   if (!Array.isArray(envelope.recipients) || envelope.recipients.length === 0)
     return 'no recipients'
+  if (!envelope.recipients.every(isRecipient)) return 'a recipient without address or domain'
   if (typeof envelope.reversePath !== 'string') return 'no reverse-path'
+  if (!Number.isFinite(envelope.receivedAt)) return 'no time of receipt'
   return envelope as Envelope
 }

@@ -49,6 +49,10 @@ export function standingOf(
   return { kind: 'custody' }
 }
 
+/** Who has it, or was spared it: saying 4xx or 5xx would be a lie to them. */
+export const settledIn = (log: LogState): string[] =>
+  [...log.ends.values()].filter(line => line.end !== 'refused').map(line => line.recipient)
+
 /** How many of the envelope's recipients came to which end. */
 export function endsOf(envelope: Envelope, log: LogState): Ends {
   const count = (end: End) =>

@@ -11,6 +11,9 @@ import { type Identity, liveness, readIdentity, writeIdentity } from './identity
 export const REMEMBER_MS = 24 * 3_600_000
 /** Sessions at once that carry the same content from the same reverse-path, told apart by a number. */
 const SLOTS = 200
+const LONGEST_GAP = 8
+/** No session carries a message for longer: an entry this old, of a host that we can't ask, is a lost client's. */
+const LONGEST_CARRIED_MS = 900_000
 
 /** A session's own entry. */
 export type Entry = {
@@ -20,12 +23,14 @@ export type Entry = {
   forget(): Promise<void>
 }
 
+export type Entered = { entry: Entry | undefined; earlier: string[] }
+
 export type Unanswered = {
   /**
    * Enters a message that a session begins to carry. `earlier` are messages of the same fingerprint whose session is gone.
    * Undefined where all slots are taken: such a message's retry is not recognised.
    */
-  enter(fingerprint: string, id: string): Promise<{ entry: Entry | undefined; earlier: string[] }>
+  enter(fingerprint: string, id: string): Promise<Entered>
   /** Whether a message waits for its client's retry. */
   has(fingerprint: string, id: string): Promise<boolean>
   /** Removes the entry of a message that came to nothing, or whose retry was answered. */
@@ -69,20 +74,30 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
     const [id, holder = ''] = ((await ifThere(readlink(link))) ?? '').split('@')
     const owner = readIdentity(holder)
     if (!id || !owner) return undefined
-    return (await liveness(owner, own)) === 'dead' ? id : undefined
+    const state = await liveness(owner, own)
+    if (state !== 'unknown') return state === 'dead' ? id : undefined
+    const stat = await ifThere(lstat(link))
+    return stat !== undefined && Date.now() - stat.mtimeMs > LONGEST_CARRIED_MS ? id : undefined
   }
 
-  async function leftOf(fingerprint: string): Promise<Found[]> {
+  /** Those in use, of slots that are filled from the first on. */
+  async function linksIn(at: (slot: number) => string): Promise<Found[]> {
     const found: Found[] = []
-    // One that was answered may have left a gap; two in a row are the end.
-    for (let slot = 0, gaps = 0; slot < SLOTS && gaps < 2; slot++) {
-      const link = leftAt(fingerprint, slot)
+    // Those that were answered leave gaps; so many in a row are the end.
+    for (let slot = 0, gaps = 0; slot < SLOTS && gaps < LONGEST_GAP; slot++) {
+      const link = at(slot)
       const target = await ifThere(readlink(link))
-      if (target === undefined) gaps++
-      else found.push({ link, id: target.split('@')[0] ?? '' })
+      gaps = target === undefined ? gaps + 1 : 0
+      if (target !== undefined) found.push({ link, id: target.split('@')[0] ?? '' })
     }
     return found
   }
+  const leftOf = (fingerprint: string) => linksIn(slot => leftAt(fingerprint, slot))
+  /** A link is made among the left before it goes from the carried: looked for the other way round, it is never missed. */
+  const allOf = async (fingerprint: string) => [
+    ...(await linksIn(slot => carriedAt(fingerprint, slot))),
+    ...(await leftOf(fingerprint)),
+  ]
 
   async function leave(fingerprint: string, id: string, carried: string): Promise<string> {
     const target = `${id}@${identity}`
@@ -120,17 +135,11 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
       return { entry, earlier }
     },
     async has(fingerprint, id) {
-      if ((await leftOf(fingerprint)).some(left => left.id === id)) return true
-      for (let slot = 0; slot < SLOTS; slot++) {
-        const target = await ifThere(readlink(carriedAt(fingerprint, slot)))
-        if (target?.split('@')[0] === id) return true
-        if (target === undefined && slot > 0) return false
-      }
-      return false
+      return (await allOf(fingerprint)).some(found => found.id === id)
     },
     async forget(fingerprint, id) {
-      for (const left of await leftOf(fingerprint))
-        if (left.id === id) await unlinkIfThere(left.link)
+      for (const found of await allOf(fingerprint))
+        if (found.id === id) await unlinkIfThere(found.link)
     },
     async adopt() {
       for (const name of await readdir(folder)) {
