@@ -5,6 +5,7 @@ import { isExpired } from '../spool/retry.ts'
 import { endsOf } from '../spool/standing.ts'
 import type { Failed } from './notify.ts'
 import type { Run } from './relay.ts'
+import { writeDown } from './write-down.ts'
 
 /** Only for the holder of the claim. */
 export async function closeCustody(run: Run): Promise<void> {
@@ -15,7 +16,7 @@ export async function closeCustody(run: Run): Promise<void> {
   if (failed.length > 0) {
     const { authentication } = log.plan ?? run.plan
     const lines = await options.notify({ envelope, content, failed, authentication })
-    await spool.append(envelope.id, lines)
+    await writeDown(run, lines)
   }
   const ends = endsOf(envelope, await spool.log(envelope.id))
   const ended = ends.relayed + ends.quarantined + ends.discarded + ends.notified

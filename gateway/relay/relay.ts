@@ -13,6 +13,7 @@ import type { Spool } from '../spool/spool.ts'
 import { closeCustody } from './close.ts'
 import type { Delivery } from './deliver.ts'
 import type { Notify } from './notify.ts'
+import { writeDown } from './write-down.ts'
 
 export type RelayOptions = {
   config: () => Config
@@ -74,13 +75,15 @@ async function carryOut(run: Run): Promise<void> {
     plan: byAddress.get(recipient.address) ?? planFor(envelope),
   }))
   const toRelay = planned.filter(p => p.plan.disposition === 'relay')
-  await Promise.all([
+  const ended = await Promise.allSettled([
     settleHere(
       run,
       planned.filter(p => p.plan.disposition !== 'relay'),
     ),
     ...groups(run, toRelay).map(group => relayGroup(run, group)),
   ])
+  // Only now: until the last one has ended, the claim must not be given up.
+  for (const each of ended) if (each.status === 'rejected') throw each.reason
   if (await options.spool.inCustody(envelope.id)) await closeCustody(run)
 }
 
@@ -145,7 +148,7 @@ async function relayGroup(run: Run, group: Group): Promise<void> {
   const lines: LogLine[] = outcomes.map(outcome => relayLine(outcome, next))
   // Should this come into custody, later attempts need no new scan.
   if (outcomes.some(o => o.result !== 'relayed')) lines.unshift(...planLine(run))
-  await options.spool.append(envelope.id, lines)
+  await writeDown(run, lines)
   const deferred = outcomes.filter(o => o.result === 'deferred')
   if (deferred.length > 0)
     options.events.retryScheduled({
@@ -167,8 +170,8 @@ async function defer(run: Run, recipients: readonly Recipient[], cause: string):
   if (recipients.length === 0) return
   const { options, envelope } = run
   const next = nextAttempt(run.attempt, options.config().retry, Date.now())
-  await options.spool.append(
-    envelope.id,
+  await writeDown(
+    run,
     recipients.map(({ address }) => ({
       kind: 'deferred',
       at: Date.now(),
@@ -212,5 +215,5 @@ async function settleHere(run: Run, items: readonly Item[]): Promise<void> {
       detail: item.plan.reason,
     }),
   )
-  if (ended.length > 0) await options.spool.append(envelope.id, ended)
+  if (ended.length > 0) await writeDown(run, ended)
 }
