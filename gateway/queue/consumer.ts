@@ -1,8 +1,9 @@
 // Takes jobs from a queue and runs them; what a job throws is a bug, told and survived.
 import { type Job, Worker } from 'bullmq'
 import type { Config } from '../config/schema.ts'
-import type { QueueName } from './queue.ts'
+import type { QueueName, SealedJob } from './queue.ts'
 import { connectRedis, PREFIX } from './redis.ts'
+import type { Seal } from './seal.ts'
 
 export type Consumer = {
   /** Takes no new jobs; resolves when the active ones are done, or after `graceMs`. */
@@ -12,6 +13,7 @@ export type Consumer = {
 
 export type ConsumerOptions<T> = {
   redis: Config['redis']
+  seal: Seal
   queue: QueueName
   /** Jobs at once in this process. */
   concurrency: number
@@ -22,12 +24,14 @@ export type ConsumerOptions<T> = {
 export function createConsumer<T>(options: ConsumerOptions<T>): Consumer {
   const redis = connectRedis(options.redis, 'wait')
   let active = 0
-  const worker = new Worker<T>(
+  const worker = new Worker<SealedJob>(
     options.queue,
-    async (job: Job<T>) => {
+    async (job: Job<SealedJob>) => {
       active++
       try {
-        await options.run(job.data)
+        const text = options.seal.open(options.queue, job.data?.sealed)
+        if (text === undefined) throw new Error('a job that none of us made is not done')
+        await options.run(JSON.parse(text) as T)
       } catch (error) {
         options.fault(error, job.id)
       } finally {

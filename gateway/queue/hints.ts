@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts'
 import type { Hint } from './jobs.ts'
 import { connectRedis, PREFIX } from './redis.ts'
+import type { Seal } from './seal.ts'
 
 const channelOf = (name: string) => `${PREFIX}:hint:${name}`
 /** Every sweep listens here for ids that came into custody or were deferred. */
@@ -20,7 +21,7 @@ export type Hints = {
   listenAsSweep(heard: (id: string) => void): void
 } & Disposable
 
-export function createHints(setting: Config['redis'], address: string): Hints {
+export function createHints(setting: Config['redis'], address: string, seal: Seal): Hints {
   const publisher = connectRedis(setting, 'ask')
   const subscriber = connectRedis(setting, 'wait')
   const listeners = new Map<string, (hint: Hint) => void>()
@@ -28,7 +29,9 @@ export function createHints(setting: Config['redis'], address: string): Hints {
   const own = channelOf(address)
 
   subscriber.subscribe(own).catch(() => undefined)
-  subscriber.on('message', (channel: string, text: string) => {
+  subscriber.on('message', (channel: string, sealed: string) => {
+    const text = seal.open(channel, sealed)
+    if (text === undefined) return
     if (channel === CUSTODY) sweep?.(text)
     else if (channel === own) {
       const hint = JSON.parse(text) as Hint
@@ -37,7 +40,7 @@ export function createHints(setting: Config['redis'], address: string): Hints {
   })
 
   const publish = (channel: string, text: string) => {
-    publisher.publish(channel, text).catch(() => undefined)
+    publisher.publish(channel, seal.close(channel, text)).catch(() => undefined)
   }
 
   return {

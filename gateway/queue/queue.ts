@@ -3,6 +3,7 @@ import { Queue } from 'bullmq'
 import type { Config } from '../config/schema.ts'
 import type { RelayJob, ScanJob } from './jobs.ts'
 import { connectRedis, PREFIX, whenReady } from './redis.ts'
+import type { Seal } from './seal.ts'
 
 export const QUEUES = ['scan', 'relay'] as const
 export type QueueName = (typeof QUEUES)[number]
@@ -13,6 +14,9 @@ const START_DEADLINE_MS = 30_000
 
 /** Jobs are removed when they end: a retained job would block another of its id, and the log is the record. */
 const JOB_OPTIONS = { removeOnComplete: true, removeOnFail: true, attempts: 1 } as const
+
+/** What lies in Redis. */
+export type SealedJob = { sealed: string }
 
 export type WorkQueue = {
   /** Adds a job, or does nothing where one of this id is waiting or active. Rejects within 5 s where Redis is away. */
@@ -30,6 +34,7 @@ export const jobId = (job: { envelope: { id: string }; attempt: number }): strin
 /** Rejects where Redis can't be reached within 30 seconds. */
 export async function createQueue(
   setting: Config['redis'],
+  seal: Seal,
   changed: (up: boolean, cause?: string) => void,
 ): Promise<WorkQueue> {
   const redis = connectRedis(setting, 'ask', changed)
@@ -54,7 +59,8 @@ export async function createQueue(
 
   async function add(name: QueueName, job: ScanJob | RelayJob): Promise<void> {
     if (redis.status !== 'ready') throw new Error('Redis is not reachable')
-    await within(ADD_DEADLINE_MS, queues[name].add(name, job, { jobId: jobId(job) }))
+    const sealed: SealedJob = { sealed: seal.close(name, JSON.stringify(job)) }
+    await within(ADD_DEADLINE_MS, queues[name].add(name, sealed, { jobId: jobId(job) }))
   }
 
   return {

@@ -2,6 +2,7 @@
 import { createDirectories } from '../../policies/directory/registry.ts'
 import { createHints } from '../queue/hints.ts'
 import { createQueue } from '../queue/queue.ts'
+import { createSeal } from '../queue/seal.ts'
 import { createHold } from '../receive/hold.ts'
 import { createReceive } from '../receive/server.ts'
 import { type Reply, reply } from '../reply.ts'
@@ -28,10 +29,11 @@ export async function startReceiving(start: Start, { events }: Observed): Promis
   })
   // Clients of a worker that died may come back at once: they must find what became of their mail.
   await spool.unanswered.adopt()
-  const queue = await createQueue(config.redis, (up, cause) =>
+  const seal = await createSeal(config.spool)
+  const queue = await createQueue(config.redis, seal, (up, cause) =>
     events.engineChanged({ engine: 'redis', address: 'queue', up, ...(cause ? { cause } : {}) }),
   )
-  const hints = createHints(config.redis, writeIdentity(identity))
+  const hints = createHints(config.redis, writeIdentity(identity), seal)
   const stopping = new AbortController()
   const hold = createHold({
     ...{ spool, queue, hints, events },

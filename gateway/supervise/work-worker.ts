@@ -13,6 +13,7 @@ import { type Consumer, createConsumer } from '../queue/consumer.ts'
 import { createHints, type Hints } from '../queue/hints.ts'
 import type { RelayJob, ScanJob } from '../queue/jobs.ts'
 import { createQueue, type WorkQueue } from '../queue/queue.ts'
+import { createSeal, type Seal } from '../queue/seal.ts'
 import { createDelivery } from '../relay/deliver.ts'
 import { createNotify } from '../relay/notify.ts'
 import { createRelay } from '../relay/relay.ts'
@@ -42,13 +43,14 @@ export async function startWorking(start: Start, observed: Observed): Promise<Wo
       corrupted: (file, cause) => events.spoolCorrupt({ file, cause }),
     }),
   )
+  const seal = await createSeal(live.config.spool)
   const queue = stack.use(
-    await createQueue(live.config.redis, (up, cause) =>
+    await createQueue(live.config.redis, seal, (up, cause) =>
       events.engineChanged({ engine: 'redis', address: 'queue', up, ...(cause ? { cause } : {}) }),
     ),
   )
-  const hints = stack.use(createHints(live.config.redis, writeIdentity(identity)))
-  const house: House = { live, spool, queue, hints, events, stack }
+  const hints = stack.use(createHints(live.config.redis, writeIdentity(identity), seal))
+  const house: House = { live, seal, spool, queue, hints, events, stack }
   const consumers: Consumer[] = []
   let reasons = () => [] as string[]
   let renew = async (_next: Config) => {}
@@ -77,6 +79,7 @@ export async function startWorking(start: Start, observed: Observed): Promise<Wo
 
 type House = {
   live: { config: Config }
+  seal: Seal
   spool: Spool
   queue: WorkQueue
   hints: Hints
@@ -85,7 +88,7 @@ type House = {
 }
 
 async function startScanning(house: House, observed: Observed, first: boolean) {
-  const { live, spool, queue, hints, events, stack } = house
+  const { live, seal, spool, queue, hints, events, stack } = house
   const make = (config: Config) => createScanners(scannerSettings(config))
   let scanners: Scanner[] = await make(live.config)
   const watch = stack.use(createEngineWatch(() => scanners, observed, first))
@@ -106,6 +109,7 @@ async function startScanning(house: House, observed: Observed, first: boolean) {
   })
   const consumer = createConsumer<ScanJob>({
     redis: live.config.redis,
+    seal,
     queue: 'scan',
     concurrency: SCANS,
     run,
@@ -131,7 +135,7 @@ function scannerSettings({ scanners }: Config) {
 }
 
 async function startRelaying(house: House, first: boolean): Promise<Consumer> {
-  const { live, spool, queue, hints, events, stack } = house
+  const { live, seal, spool, queue, hints, events, stack } = house
   const config = () => live.config
   const { hostname, relay, dns, state, quarantine: keeping } = live.config
   const delivery = stack.use(
@@ -160,6 +164,7 @@ async function startRelaying(house: House, first: boolean): Promise<Consumer> {
   }
   return createConsumer<RelayJob>({
     redis: live.config.redis,
+    seal,
     queue: 'relay',
     concurrency: RELAYS,
     run: createRelay({ config, spool, hints, events, delivery, quarantine, notify }),

@@ -7,6 +7,7 @@ import type { Envelope, Message } from '../../gateway/message.ts'
 import { createHints, type Hints } from '../../gateway/queue/hints.ts'
 import { createQueue, jobId, type WorkQueue } from '../../gateway/queue/queue.ts'
 import { PREFIX } from '../../gateway/queue/redis.ts'
+import { createSeal } from '../../gateway/queue/seal.ts'
 import type { Answer, HoldDot } from '../../gateway/receive/answer.ts'
 import { createHold } from '../../gateway/receive/hold.ts'
 import { ownIdentity, writeIdentity } from '../../gateway/spool/identity.ts'
@@ -60,8 +61,9 @@ export async function startHeld(change: Record<string, unknown> = {}): Promise<H
       corrupted: (file, cause) => events.spoolCorrupt({ file, cause }),
     }),
   )
-  const queue = stack.use(await createQueue(config.redis, () => undefined))
-  const hints = stack.use(createHints(config.redis, writeIdentity(ownIdentity())))
+  const seal = await createSeal(folder.path)
+  const queue = stack.use(await createQueue(config.redis, seal, () => undefined))
+  const hints = stack.use(createHints(config.redis, writeIdentity(ownIdentity()), seal))
   const stopping = new AbortController()
   const looker = new Queue('scan', { connection: { path: redis.url.slice(5) }, prefix: PREFIX })
   stack.defer(() => looker.close())
