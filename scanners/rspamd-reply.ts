@@ -5,12 +5,15 @@ import type { Authentication, Finding } from './scanner.ts'
 
 /** Symbols kept of one answer. */
 const SYMBOLS_LIMIT = 100
+/** As high as any threshold in the configuration can be. */
+const FORCED_SCORE = 1000
 const SYMBOL = /^[A-Za-z0-9_.()-]{1,64}$/
 
 const symbol = z.object({ options: z.array(z.string()).optional() })
 const answer = z.object({
   is_skipped: z.boolean().optional(),
   score: z.number(),
+  required_score: z.number().optional(),
   action: z.string(),
   symbols: z.record(z.string(), symbol).default({}),
   messages: z.object({ smtp_message: z.string().optional() }).optional(),
@@ -30,7 +33,10 @@ export function judgeAnswer(body: string, reversePath: string): Finding {
   const parsed = answer.safeParse(json)
   if (!parsed.success)
     return garbled(`answer lacks ${parsed.error.issues[0]?.path.join('.') || 'everything'}`)
-  const { is_skipped, score, action, symbols, messages } = parsed.data
+  const { is_skipped, required_score = Number.NaN, action, symbols, messages } = parsed.data
+  // A rule of its own (a virus found by its antivirus module, say) made it refuse, whatever the score.
+  const forced = action === 'reject' && !(parsed.data.score >= required_score)
+  const score = forced ? FORCED_SCORE : parsed.data.score
   // GTUBE and other rules that settle everything skip the rest: that is a verdict. Any other skip is none.
   if (is_skipped === true && action !== 'reject') return garbled('rspamd skipped the scan')
   if (action === 'soft reject' && /timeout/i.test(messages?.smtp_message ?? ''))

@@ -40,7 +40,9 @@ export async function createRspamd(settings: RspamdSettings): Promise<Scanner> {
     headersTimeout: 0,
     bodyTimeout: 0,
   })
-  const engines = createEnginePool([settings.url], {
+  // Not the URL as written: that may hold a password, and this is shown in log and metrics.
+  const address = url.origin
+  const engines = createEnginePool([address], {
     concurrency: settings.concurrency,
     restMs: 0,
   })
@@ -89,11 +91,11 @@ export async function createRspamd(settings: RspamdSettings): Promise<Scanner> {
         signal,
       })
       await boundedText(body)
-      engines.mark(settings.url, statusCode === 200)
+      engines.mark(address, statusCode === 200)
       const server = /^[\x20-\x7e]{1,80}$/.exec(String(headers.server ?? ''))?.[0]
       return statusCode === 200 ? { version: server ?? 'rspamd' } : undefined
     } catch {
-      if (!closing.signal.aborted) engines.mark(settings.url, false)
+      if (!closing.signal.aborted) engines.mark(address, false)
       return undefined
     }
   }

@@ -1,8 +1,10 @@
 // rspamd for real: clean, GTUBE, SPF and DKIM; and a lying one, which is never believed.
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
+import { rm, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Message } from '../../../gateway/message.ts'
 import { createRspamd } from '../../../scanners/rspamd.ts'
@@ -49,6 +51,18 @@ describe('the real one', () => {
     assert.ok(verdict.kind === 'scored' && verdict.score < 5, JSON.stringify(verdict))
     assert.ok(verdict.symbols.includes('R_SPF_ALLOW'), verdict.symbols.join())
     assert.deepEqual(authentication, { spf: true, dkim: false })
+  })
+
+  test('what a rule of its own makes it refuse is refused, whatever the score', async () => {
+    const rule = `rspamd_config:register_symbol({ name = 'FORCED', type = 'postfilter',
+      callback = function(task) task:set_pre_result('reject', 'virus found', 'antivirus') end })`
+    const file = path.join(server.folder, 'local', 'rspamd.local.lua')
+    await writeFile(file, rule)
+    await server.restart()
+    const { verdict } = await ask(server.url, await spool.write(plainMessage()))
+    await rm(file)
+    await server.restart()
+    assert.ok(verdict.kind === 'scored' && verdict.score === 1000, JSON.stringify(verdict))
   })
 
   test('from another client SPF does not pass; for the null reverse-path nothing does', async () => {
@@ -214,4 +228,9 @@ describe('a lying one', () => {
     const { verdict } = await ask(url, { ...message, content })
     assert.equal(verdict.kind === 'failed' && verdict.failure, 'garbled', JSON.stringify(verdict))
   })
+})
+
+test('a password in the URL is not shown as the engine’s address', async () => {
+  await using scanner = await rspamd('http://user:secret@127.0.0.1:1/')
+  assert.deepEqual(scanner.engines(), [{ address: 'http://127.0.0.1:1', up: true }])
 })
