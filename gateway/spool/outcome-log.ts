@@ -61,7 +61,7 @@ export function readLines(text: string): LogState {
     else if (entry?.kind === 'end') {
       state.ends.set(entry.recipient, entry)
       state.deferred.delete(entry.recipient)
-    } else if (entry?.kind === 'deferred') {
+    } else if (entry?.kind === 'deferred' && !state.ends.has(entry.recipient)) {
       state.deferred.set(entry.recipient, entry)
       state.attempt = Math.max(state.attempt, entry.attempt)
       state.dueAt = entry.dueAt

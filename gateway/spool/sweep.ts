@@ -22,6 +22,8 @@ const FIRST_JOB_MS = 60_000
 const AGAIN_MS = 5000
 /** Messages looked at in one tick. */
 const LOOKS_PER_TICK = 500
+/** Clocks of several gateways on one spool differ by less. */
+const SKEW_MS = 60_000
 /** Files in `incoming/` that belong to nothing are left alone for this long. */
 const ORPHAN_MS = 3_600_000
 
@@ -44,9 +46,13 @@ export function createSweep(options: SweepOptions): Sweep {
   /** When each message in custody is next to be looked at, and when it came there. */
   const looks = new Map<string, { at: number; since: number }>()
   let added = 0
+  let sweptAt = 0
+  let stopped = false
   let busy = Promise.resolve()
 
-  async function look(id: string, since: number): Promise<void> {
+  async function look(id: string, modifiedAt: number): Promise<void> {
+    // A time to come is one of before the clock was set back.
+    const since = Math.min(modifiedAt, Date.now())
     const envelope = await spool.envelope(id)
     if (!envelope) {
       looks.delete(id)
@@ -61,8 +67,15 @@ export function createSweep(options: SweepOptions): Sweep {
     const job = { envelope, attempt: log.attempt }
     const decided = log.plan && heard(log.plan, requiredScanners(options.config()))
     const open = envelope.recipients.some(r => !log.ends.has(r.address))
-    if (envelope.kind === 'mail' && open && !decided) await options.queue.scan(job)
-    else await options.queue.relay({ ...job, plan: log.plan ?? { recipients: [] } })
+    const adding =
+      envelope.kind === 'mail' && open && !decided
+        ? options.queue.scan(job)
+        : options.queue.relay({ ...job, plan: log.plan ?? { recipients: [] } })
+    const taken = await adding.then(
+      () => true,
+      () => false,
+    )
+    if (!taken) return // Redis away: it tells so itself
     added++
     looks.set(id, { at: now + SWEEP_MS, since })
   }
@@ -70,12 +83,17 @@ export function createSweep(options: SweepOptions): Sweep {
   async function sweep(): Promise<void> {
     const startedAt = Date.now()
     added = 0
+    // The clock was set back: what is to be looked at when is known from the spool alone.
+    if (startedAt < sweptAt) looks.clear()
+    sweptAt = startedAt
     const queued = await spool.queued()
     const known = new Set(queued.map(q => q.id))
     for (const id of looks.keys()) if (!known.has(id)) looks.delete(id)
     for (const { id, modifiedAt } of queued) {
+      if (stopped) return
       const next = looks.get(id)
-      if (next === undefined || next.at <= startedAt) await look(id, modifiedAt).catch(passOver)
+      if (next === undefined || next.at <= startedAt)
+        await lookSafely(id, next?.since ?? modifiedAt)
     }
     await spool.unanswered.adopt()
     await spool.unanswered.expire()
@@ -83,15 +101,23 @@ export function createSweep(options: SweepOptions): Sweep {
     events.sweepDone({ queued: queued.length, added, durationMs: Date.now() - startedAt })
   }
 
-  /** Redis away, most likely: the next tick tries again. */
-  const passOver = () => undefined
+  /** One message that can't be looked at must not keep the others from being. */
+  async function lookSafely(id: string, since: number): Promise<void> {
+    try {
+      await look(id, since)
+    } catch (error) {
+      looks.set(id, { at: Date.now() + SWEEP_MS, since })
+      events.fault({ where: 'sweep', error, id })
+    }
+  }
 
   async function tick(): Promise<void> {
     const now = Date.now()
     let count = 0
     for (const [id, { at, since }] of looks) {
+      if (stopped) return
       if (at > now || ++count > LOOKS_PER_TICK) continue
-      await look(id, since).catch(passOver)
+      await lookSafely(id, since)
     }
   }
 
@@ -112,6 +138,7 @@ export function createSweep(options: SweepOptions): Sweep {
   return {
     sweep: () => inTurn('sweep', sweep),
     async [Symbol.asyncDispose]() {
+      stopped = true
       clearInterval(sweeping)
       clearInterval(ticking)
       await busy
@@ -119,10 +146,15 @@ export function createSweep(options: SweepOptions): Sweep {
   }
 }
 
-/** Milliseconds since the epoch. With nothing in its log, a message's first job is most likely still under way. */
+/**
+ * Milliseconds since the epoch. With nothing in its log, a message's first job is most likely still under way. What was
+ * deferred at a time to come was so before the clock was set back, and is due.
+ */
 function dueTime(envelope: Envelope, log: LogState, since: number): number {
   if (log.sizeBytes === 0) return envelope.kind === 'mail' ? since + FIRST_JOB_MS : 0
-  return log.deferred.size > 0 ? log.dueAt : 0
+  const deferred = [...log.deferred.values()]
+  const ahead = deferred.some(line => line.at > Date.now() + SKEW_MS)
+  return deferred.length > 0 && !ahead ? log.dueAt : 0
 }
 
 /** Removes what is in `incoming/` without envelope, unclaimed and old. */

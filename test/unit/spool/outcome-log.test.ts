@@ -45,3 +45,13 @@ test('a line cut off by a crash is passed over, and spoils no later line', async
   assert.deepEqual([...state.ends.keys()], ['a@x', 'c@x'])
   assert.ok((await readFile(file, 'utf8')).endsWith('}\n'))
 })
+
+test('an end is the last word: a deferral that comes after it changes nothing', async () => {
+  await using folder = await temporaryFolder()
+  const file = path.join(folder.path, 'a.log')
+  const late = { kind: 'deferred', at: 2, recipient: 'a@x', attempt: 7, dueAt: 9 } as const
+  await appendLog(file, [end('a@x', 'relayed'), late], false)
+  const state = await readLog(file)
+  assert.equal(state.deferred.size, 0)
+  assert.equal(state.attempt, 1)
+})

@@ -1,6 +1,7 @@
 // A client's retry finds the try whose answer it never got, and nothing else.
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
+import { lutimes, readdir } from 'node:fs/promises'
+import path from 'node:path'
 import { test } from 'node:test'
 import { ownIdentity } from '../../../gateway/spool/identity.ts'
 import { createUnanswered, REMEMBER_MS } from '../../../gateway/spool/unanswered.ts'
@@ -61,4 +62,37 @@ test('after a day nobody retries any more', async () => {
   assert.equal(await unanswered.expire(Date.now() + REMEMBER_MS - 60_000), 0)
   assert.equal(await unanswered.expire(Date.now() + REMEMBER_MS + 60_000), 1)
   assert.deepEqual((await unanswered.enter(FINGERPRINT, 'm2')).earlier, [])
+})
+
+test('an earlier try is forgotten whether it was adopted yet or not', async () => {
+  await using folder = await temporaryFolder()
+  await createUnanswered(folder.path, DEAD).enter(FINGERPRINT, 'm1')
+  const unanswered = createUnanswered(folder.path, ownIdentity())
+  assert.equal(await unanswered.has(FINGERPRINT, 'm1'), true)
+  await unanswered.forget(FINGERPRINT, 'm1')
+  await unanswered.adopt()
+  assert.deepEqual(await readdir(folder.path), [])
+})
+
+test('an entry of a host that cannot be asked counts as a lost client once no session lasts so long', async () => {
+  await using folder = await temporaryFolder()
+  const elsewhere = { host: 'before-the-reboot', pid: 1, startedAt: '1' }
+  await createUnanswered(folder.path, elsewhere).enter(FINGERPRINT, 'm1')
+  const unanswered = createUnanswered(folder.path, ownIdentity())
+  await unanswered.adopt()
+  assert.deepEqual(await readdir(folder.path), [`${FINGERPRINT}.carried-0`])
+  const old = new Date(Date.now() - 16 * 60_000)
+  await lutimes(path.join(folder.path, `${FINGERPRINT}.carried-0`), old, old)
+  const { earlier } = await unanswered.enter(FINGERPRINT, 'm2')
+  assert.deepEqual(earlier, ['m1'])
+})
+
+test('entries behind a gap are found', async () => {
+  await using folder = await temporaryFolder()
+  const unanswered = createUnanswered(folder.path, ownIdentity())
+  const ids = ['m1', 'm2', 'm3', 'm4', 'm5']
+  const entries = []
+  for (const id of ids) entries.push((await unanswered.enter(FINGERPRINT, id)).entry)
+  for (const entry of entries.slice(0, 4)) await entry?.forget()
+  assert.equal(await unanswered.has(FINGERPRINT, 'm5'), true)
 })
