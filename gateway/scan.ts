@@ -40,7 +40,9 @@ export function createScan(options: ScanOptions): (job: ScanJob) => Promise<void
       decision: options.decide(reports, envelope, recipient),
     }))
     tellDecisions(events, envelope.id, decided)
-    const hint = held ? hintOf(envelope.id, decided) : undefined
+    // Nobody listens any more once it has come into custody: then the relay carries out what was decided.
+    const waits = held && !(await spool.inCustody(envelope.id))
+    const hint = waits ? hintOf(envelope.id, decided) : undefined
     if (hint && job.replyTo !== undefined) options.hints.tell(job.replyTo, hint)
     else await options.queue.relay({ ...job, plan: planOf(reports, decided) })
   }

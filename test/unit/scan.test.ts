@@ -1,0 +1,139 @@
+// A scan job: what it tells the waiting session, what it hands on, and when it is not worth doing any more.
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, test } from 'node:test'
+import type { Envelope } from '../../gateway/message.ts'
+import type { Hint, RelayJob, ScanJob } from '../../gateway/queue/jobs.ts'
+import { reply } from '../../gateway/reply.ts'
+import { createScan } from '../../gateway/scan.ts'
+import type { Decision, Disposition } from '../../policies/policy.ts'
+import { type Relaying, startRelaying } from '../support/relaying.ts'
+
+let house: Relaying
+before(async () => {
+  house = await startRelaying()
+})
+after(() => house[Symbol.asyncDispose]())
+
+let hints: Hint[]
+let handedOn: RelayJob[]
+let asked: number
+let decisions: Record<string, Partial<Decision> & { disposition: Disposition }>
+let meanwhile: () => Promise<void>
+beforeEach(() => {
+  Object.assign(house, { swept: [] })
+  hints = []
+  handedOn = []
+  asked = 0
+  decisions = {}
+  meanwhile = async () => undefined
+})
+
+const scan = (job: ScanJob) =>
+  createScan({
+    spool: house.spool,
+    events: house.events,
+    queue: { relay: async job => void handedOn.push(job) },
+    hints: { tell: (_, hint) => void hints.push(hint) },
+    async ask() {
+      asked++
+      await meanwhile()
+      return [
+        {
+          scanner: 'rspamd',
+          verdict: { kind: 'clean' },
+          durationMs: 1,
+          authentication: { spf: true, dkim: false },
+        },
+      ]
+    },
+    decide: (_reports, _envelope, { address }) => ({
+      policy: 'test',
+      reason: 'the test says so',
+      ...(decisions[address] ?? { disposition: 'relay' as const }),
+    }),
+  })(job)
+
+const held = (envelope: Envelope): ScanJob => ({
+  ...{ envelope, attempt: 1, replyTo: 'session', deadline: Date.now() + 60_000 },
+})
+const TO = ['a@example.org', 'b@example.org']
+
+test('to be relayed: handed on with the plan, nothing is told', async () => {
+  const envelope = await house.message(TO)
+  decisions = { 'b@example.org': { disposition: 'quarantine', fields: ['X: y'] } }
+  await scan(held(envelope))
+  assert.deepEqual(hints, [])
+  const [job] = handedOn
+  assert.equal(job?.replyTo, 'session')
+  assert.deepEqual(
+    job?.plan.recipients.map(p => [p.recipient, p.disposition, p.fields]),
+    [
+      ['a@example.org', 'relay', undefined],
+      ['b@example.org', 'quarantine', ['X: y']],
+    ],
+  )
+  assert.deepEqual(job?.plan.authentication, { spf: true, dkim: false })
+})
+
+test('held: rejected for all is told, rejected for one is handed on', async () => {
+  const said = reply(550, '5.7.1', 'virus')
+  decisions = { 'a@example.org': { disposition: 'reject', reply: said } }
+  const one = await house.message(['a@example.org'])
+  await scan(held(one))
+  assert.deepEqual(hints, [{ id: one.id, kind: 'reject', reply: said }])
+  assert.deepEqual(handedOn, [])
+  await scan(held(await house.message(TO)))
+  assert.equal(handedOn.length, 1)
+})
+
+test('held without a verdict: nothing is handed on; 4xx unless all deferrals ask for custody', async () => {
+  decisions = { 'b@example.org': { disposition: 'defer', custody: true } }
+  await scan(held(await house.message(TO)))
+  decisions['a@example.org'] = { disposition: 'defer' }
+  await scan(held(await house.message(TO)))
+  assert.deepEqual(
+    hints.map(({ kind, reply }) => [kind, reply?.code]),
+    [
+      ['hold', undefined],
+      ['tempfail', 451],
+    ],
+  )
+  assert.deepEqual(handedOn, [])
+})
+
+test('in custody everything is handed on: nobody waits', async () => {
+  decisions = {
+    'a@example.org': { disposition: 'reject' },
+    'b@example.org': { disposition: 'defer' },
+  }
+  const envelope = await house.custody(TO)
+  await scan({ envelope, attempt: 2 })
+  await scan({ ...held(envelope), deadline: 1 })
+  assert.deepEqual(hints, [])
+  assert.deepEqual(
+    handedOn.map(job => job.plan.recipients.map(p => p.disposition)),
+    [
+      ['reject', 'defer'],
+      ['reject', 'defer'],
+    ],
+  )
+})
+
+test('custody is taken while it is scanned: the verdict is not lost on a session that is gone', async () => {
+  decisions = { 'a@example.org': { disposition: 'reject' } }
+  const envelope = await house.message()
+  meanwhile = () => house.spool.takeCustody(envelope)
+  await scan(held(envelope))
+  assert.deepEqual(hints, [])
+  assert.equal(handedOn.length, 1)
+})
+
+test('past its deadline, or dropped: nobody is asked', async () => {
+  const late = await house.message()
+  await scan({ ...held(late), deadline: Date.now() - 1 })
+  const dropped = await house.message()
+  await house.spool.removeHeld(dropped.id)
+  await scan(held(dropped))
+  assert.equal(asked, 0)
+  assert.deepEqual([hints, handedOn], [[], []])
+})
