@@ -58,7 +58,7 @@ export async function startChild({
   await new Promise<void>((started, failed) => {
     child.once('spawn', started)
     child.once('error', (error: NodeJS.ErrnoException) =>
-      failed(error.code === 'ENOENT' ? missing(command, packageName) : error),
+      failed(isMissing(error) ? missing(command, packageName) : error),
     )
   })
   return {
@@ -85,3 +85,7 @@ async function tailOf(file: string, from: number): Promise<string> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(SHOWN_BYTES), 0, SHOWN_BYTES, start)
   return buffer.toString('utf8', 0, bytesRead).trim()
 }
+
+/** A folder in PATH that we may not read hides that the program is nowhere: the kernel then says EACCES. */
+export const isMissing = (error: unknown): boolean =>
+  ['ENOENT', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')

@@ -6,6 +6,7 @@ import { userInfo } from 'node:os'
 import path from 'node:path'
 import { writeAnew } from '../spool/disk.ts'
 import type { Account } from './account.ts'
+import { isMissing } from './child.ts'
 
 const MIRROR = 'database.clamav.net'
 const CONNECT_TIMEOUT_MS = 5000
@@ -55,7 +56,7 @@ export async function runFreshclam(options: FreshclamOptions): Promise<Freshclam
     const errors = output.split('\n').filter(line => line.startsWith('ERROR'))
     return { ok: false, cause: errors.at(-1) ?? `exit code ${code}` }
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const missing = isMissing(error)
     return {
       ok: false,
       cause: missing
