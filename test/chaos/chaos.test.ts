@@ -1,0 +1,40 @@
+// A short run of the prover: whatever is killed, nothing acknowledged is lost, doubled without excuse, altered or infected.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FAULTS } from './faults.ts'
+import { run } from './run.ts'
+
+const SECONDS = 25
+/** What costs a gateway its memory most directly; the long run has the rest. */
+const SHORT = [
+  'worker-kill',
+  'gateway-kill',
+  'redis-kill',
+  'redis-empty',
+  'redis-flush',
+  'clamd-kill',
+  'inbox-down',
+  'inbox-hang-up',
+]
+
+test('under kill -9 of workers, gateway, Redis and clamd the account is right', {
+  timeout: 240_000,
+}, async () => {
+  const seed = 3
+  assert.deepEqual(
+    SHORT.filter(name => !(name in FAULTS)),
+    [],
+  )
+  const outcome = await run({
+    seconds: SECONDS,
+    seed,
+    faults: SHORT,
+    clients: 20,
+    patient: false,
+  })
+  const { account, record, right } = outcome
+  const again = `npm run chaos -- --seconds ${SECONDS} --seed ${seed} --faults ${SHORT.join()}`
+  assert.ok(account.acknowledged > 100, `only ${account.acknowledged} acknowledged`)
+  assert.ok(record.faults.length > 5, `only ${record.faults.length} faults`)
+  assert.ok(right, `${JSON.stringify({ ...account, violations: record.violations })}; ${again}`)
+})

@@ -1,0 +1,60 @@
+// The command behind `npm run chaos`: one run as told, and its account on standard output; exit 0 where it is right.
+import { cp } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { FAULTS } from './faults.ts'
+import { type Outcome, run } from './run.ts'
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    faults: { type: 'string', default: Object.keys(FAULTS).join() },
+    clients: { type: 'string', default: '20' },
+    /** Copies spool, quarantine, journal and log there before they are removed. */
+    keep: { type: 'string' },
+  },
+})
+
+function show({ account, record, settledMs, ledger, right }: Outcome): void {
+  const { lost, unexcused, altered, infectedInside, refusedYetArrived, ...counts } = account
+  const faults: { [name: string]: number } = {}
+  for (const { name } of record.faults) faults[name] = (faults[name] ?? 0) + 1
+  const lines: [string, unknown][] = [
+    ['faults', faults],
+    ['told', record.told],
+    ['account', counts],
+    ['ledger', ledger],
+    ['settled', settledMs === undefined ? 'never' : `${settledMs} ms after the last fault`],
+    ['lost', lost],
+    ['twice without excuse', unexcused],
+    ['altered', altered],
+    ['infected inside', infectedInside],
+    ['refused, yet arrived', refusedYetArrived],
+    ['violations', record.violations],
+  ]
+  for (const [name, value] of lines)
+    process.stdout.write(`${`${name}:`.padEnd(22)} ${JSON.stringify(value)}\n`)
+  process.stdout.write(right ? 'right\n' : 'WRONG\n')
+}
+
+const faults = values.faults.split(',').filter(name => name !== 'none')
+const strange = faults.find(name => !(name in FAULTS))
+if (strange !== undefined) {
+  process.stderr.write(`no fault ${strange}; there are ${Object.keys(FAULTS).join(', ')}\n`)
+  process.exitCode = 2
+} else {
+  const repeat = `--seconds ${values.seconds} --seed ${values.seed} --faults ${values.faults}`
+  process.stdout.write(`npm run chaos -- ${repeat} --clients ${values.clients}\n`)
+  const outcome = await run({
+    seconds: Number(values.seconds),
+    seed: Number(values.seed),
+    faults: faults.length === 0 ? [] : faults,
+    clients: Number(values.clients),
+    patient: Number(values.seconds) > 120,
+    async look(stage) {
+      if (values.keep !== undefined) await cp(stage.folder, values.keep, { recursive: true })
+    },
+  })
+  show(outcome)
+  process.exitCode = outcome.right ? 0 : 1
+}

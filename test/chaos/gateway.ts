@@ -1,0 +1,95 @@
+// The gateway of a run: started, killed and started again on the same state, its log in a file.
+import { spawnSync } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { stringify } from 'yaml'
+import { type GatewayConfig, type Samples, samplesOf } from '../support/gateway.ts'
+import { type Running, start, until } from '../support/process.ts'
+import { endNow, livingIn, treeOf } from '../support/process-tree.ts'
+
+/** SIGTERM to exit takes 30 seconds at most; a loaded machine gets a little more. */
+const STOP_MS = 35_000
+const COMMAND = path.join(import.meta.dirname, '..', '..', 'gateway', 'sallyport')
+
+export type ChaosGateway = {
+  /** Its workers' process ids. */
+  workers(): number[]
+  /** Whether it runs. */
+  up(): boolean
+  start(change?: Partial<GatewayConfig>): Promise<void>
+  /** SIGKILL to all of its processes at once. */
+  kill(): Promise<void>
+  /** SIGTERM; answers the exit code, or undefined where it had to be killed. */
+  stop(): Promise<number | undefined>
+  /** SIGHUP with this text as its configuration, and then the right one again. */
+  reload(text: string): Promise<void>
+  ready(timeoutMs: number): Promise<void>
+  metrics(): Promise<Samples>
+  log(): Promise<string>
+}
+
+export function createGateway(folder: string, first: GatewayConfig, http: string): ChaosGateway {
+  const file = path.join(folder, 'sallyport.yaml')
+  const log = path.join(folder, 'gateway.log')
+  let config = first
+  let running: Running | undefined
+  const gone = (server: Running) => {
+    if (running === server) running = undefined
+  }
+  const gateway: ChaosGateway = {
+    workers: () => (running ? treeOf(running.pid).slice(1) : []),
+    up: () => running !== undefined,
+    async start(change = {}) {
+      config = { ...config, ...change }
+      await writeFile(file, stringify(config))
+      const server = await start(
+        '/bin/sh',
+        ['-c', 'exec "$0" run --config "$1" >>"$2" 2>&1', COMMAND, file, log],
+        { env: { ...process.env, SALLYPORT_TEST_STATE: first.state } },
+      )
+      running = server
+      void server.ended.then(() => gone(server))
+    },
+    async kill() {
+      if (!running) return
+      const { pid, ended } = running
+      endNow([...treeOf(pid), ...livingIn(first.state)])
+      await ended
+    },
+    async stop() {
+      if (!running) return 0
+      const server = running
+      server.signal('SIGTERM')
+      const code = await Promise.race([server.ended, sleep(STOP_MS, undefined, { ref: false })])
+      if (code === undefined) await gateway.kill()
+      return code
+    },
+    async reload(text) {
+      await writeFile(file, text)
+      running?.signal('SIGHUP')
+      await sleep(300)
+      await writeFile(file, stringify(config))
+    },
+    async ready(timeoutMs) {
+      const probe = async () => {
+        const said = await fetch(`http://${http}/health/ready`, {
+          signal: AbortSignal.timeout(5000),
+        }).catch(() => undefined)
+        return said?.status === 200
+      }
+      await until('the gateway to be ready', probe, timeoutMs)
+    },
+    metrics: async () => samplesOf(await (await fetch(`http://${http}/metrics`)).text()),
+    log: () => readFile(log, 'utf8').catch(() => ''),
+  }
+  return gateway
+}
+
+/** A file system of its own for the spool; undefined where we may not mount one. */
+export function mountTmpfs(place: string, sizeMiB: number): { unmount(): void } | undefined {
+  const options = `size=${sizeMiB}m,mode=0755`
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', place])
+  if (mounted.status !== 0) return undefined
+  return { unmount: () => void spawnSync('umount', ['-l', place]) }
+}
