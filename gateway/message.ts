@@ -35,7 +35,7 @@ export type Envelope = {
   sha256: string
   /** A DSN of ours goes to `notifications.nextHop`, is not scanned, and never causes another DSN. */
   kind: 'mail' | 'notification'
-  /** Names reverse-path and content (not the recipients), so that a client's retry can be recognised. */
+  /** Names the client's network, reverse-path and content (not the recipients), so that a client's retry can be recognised. */
   fingerprint: string
 }
 

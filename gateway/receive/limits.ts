@@ -36,6 +36,12 @@ export function clientKey(address: string): string {
     .join(':')
 }
 
+/** Where a client's next try comes from: itself, or a neighbour in its /24 or /64. */
+export function clientNetwork(address: string): string {
+  const plain = plainAddress(address)
+  return isIPv4(plain) ? plain.slice(0, plain.lastIndexOf('.')) : clientKey(plain)
+}
+
 export type Door = {
   /** Counts a connection in, or says why not. */
   enter(address: string): 'total' | 'per-client' | undefined

@@ -11,7 +11,7 @@ import { askChecks } from './checks.ts'
 import { parseMail, parseRcpt, type Refusal } from './command.ts'
 import { receiveContent } from './content.ts'
 import type { DataAnswer, Line, Session } from './conversation.ts'
-import { Budget, isIdle } from './limits.ts'
+import { Budget, clientNetwork, isIdle } from './limits.ts'
 import type { Recipients } from './recipient.ts'
 
 /** What all sessions share; `config` and `recipients` are replaced by a reload. */
@@ -54,9 +54,14 @@ const TOO_MANY = refused('too-many-recipients', 452, '4.5.3', 'Too many recipien
 const TOO_BIG = refused('size', 552, '5.3.4', 'Message too big')
 const STOPPING = refused('stopping', 421, '4.3.2', 'Service closing, try again later')
 
-/** RFC-independent name of a reverse-path and a content, so that a client's retry is recognised. */
-export const fingerprint = (reversePath: string, sha256: string): string =>
-  createHash('sha256').update(`${reversePath}\0${sha256}`).digest('hex').slice(0, 40)
+/**
+ * Names a reverse-path and a content from one network, so that a client's retry is recognised. Whoever else has
+ * the same message must not make it count as delivered: they may have done so in order to have it quarantined.
+ */
+export function fingerprint(client: string, reversePath: string, sha256: string): string {
+  const named = [clientNetwork(client), reversePath, sha256].join('\0')
+  return createHash('sha256').update(named).digest('hex').slice(0, 40)
+}
 
 class ClientSession implements Session {
   readonly #shared: Shared
@@ -220,7 +225,7 @@ class ClientSession implements Session {
       sizeBytes: content.sizeBytes,
       sha256: content.sha256,
       kind: 'mail',
-      fingerprint: fingerprint(transaction.reversePath, content.sha256),
+      fingerprint: fingerprint(this.#line.address, transaction.reversePath, content.sha256),
     }
   }
 

@@ -1,5 +1,7 @@
 // A client that lost the connection before the reply comes again, and gets its 250 without a second copy.
 import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { connectSmtp } from '../support/client.ts'
 import { plainMessage } from '../support/eicar.ts'
@@ -8,7 +10,7 @@ import { ending, ledgerOf, startWorld, type World } from '../support/world.ts'
 
 let world: World
 before(async () => {
-  world = await startWorld()
+  world = await startWorld({ domain: { failure: { clamav: { down: 'quarantine' } } } })
 })
 after(() => world[Symbol.asyncDispose]())
 
@@ -46,4 +48,24 @@ test('who heard the 250 and sends the same again gets it twice', async () => {
   const content = plainMessage({ id: 'twice@sender.test' })
   for (let i = 0; i < 2; i++) assert.match(ending(await world.send({ content })), /^250/)
   assert.equal(world.arrived('twice@sender.test').length, 2)
+})
+
+test("what became of somebody else's copy is not taken for a client's own", async () => {
+  const content = plainMessage({ id: 'copied@sender.test' })
+  const { gateway, clamd } = world
+  await clamd.stop()
+  using other = await connectSmtp({ port: gateway.port, localAddress: '127.9.9.9' })
+  await other.command('EHLO other.test')
+  await other.command('MAIL FROM:<alice@sender.test>')
+  await other.command('RCPT TO:<bob@example.org>')
+  await other.command('DATA')
+  await other.writeContent(content)
+  await until('it to be quarantined', () => gateway.log('quarantined').length > 0)
+  other.reset()
+  const left = async () =>
+    (await readdir(path.join(gateway.spool, 'unanswered'))).some(name => name.includes('.left-'))
+  await until('it to be remembered', left)
+  await clamd.restart()
+  assert.match(ending(await world.send({ content })), /^250/)
+  assert.equal(world.arrived('copied@sender.test').length, 1)
 })

@@ -107,16 +107,19 @@ function replyReader(socket: net.Socket, patienceMs: number) {
 export async function connectSmtp(options: {
   port: number
   host?: string
+  /** Whom it comes from: any address of 127.0.0.0/8. */
+  localAddress?: string
   implicitTls?: boolean
   servername?: string
   /** Milliseconds to wait for a reply; a minute by default. */
   patienceMs?: number
 }): Promise<SmtpClient> {
   const host = options.host ?? '127.0.0.1'
+  const local = options.localAddress === undefined ? {} : { localAddress: options.localAddress }
   const trust = { rejectUnauthorized: false, servername: options.servername ?? 'mx.test' }
   let socket: net.Socket = options.implicitTls
-    ? tls.connect({ port: options.port, host, ...trust })
-    : net.connect({ port: options.port, host })
+    ? tls.connect({ port: options.port, host, ...local, ...trust })
+    : net.connect({ port: options.port, host, ...local })
   socket.setNoDelay(true)
   const patienceMs = options.patienceMs ?? PATIENCE_MS
   let next = replyReader(socket, patienceMs)
@@ -182,6 +185,7 @@ export const lastOf = (sent: Sent): Said =>
 export type Mail = {
   port: number
   host?: string
+  localAddress?: string
   from: string
   to: string[]
   content: Buffer
