@@ -4,19 +4,19 @@ import type { Report } from '../scanners/scanner.ts'
 import type { Envelope, Message, Recipient } from './message.ts'
 import type { Events } from './observe/events.ts'
 import type { Hints } from './queue/hints.ts'
-import type { Hint, Plan, ScanJob } from './queue/jobs.ts'
-import type { WorkQueue } from './queue/queue.ts'
+import type { Hint, Plan, RelayJob, ScanJob } from './queue/jobs.ts'
 import { type Reply, reply } from './reply.ts'
 import type { Spool } from './spool/spool.ts'
 
 export type ScanOptions = {
   spool: Spool
-  queue: Pick<WorkQueue, 'relay'>
   hints: Pick<Hints, 'tell'>
   events: Events
   /** Asks every scanner; never rejects. */
   ask(message: Message): Promise<Report[]>
   decide(reports: readonly Report[], envelope: Envelope, recipient: Recipient): Decision
+  /** The relay's part begins: in this process, or through its queue. */
+  handOn(job: RelayJob): Promise<void>
 }
 
 type Decided = { recipient: Recipient; decision: Decision }
@@ -44,7 +44,7 @@ export function createScan(options: ScanOptions): (job: ScanJob) => Promise<void
     const waits = held && !(await spool.inCustody(envelope.id))
     const hint = waits ? hintOf(envelope.id, decided) : undefined
     if (hint && job.replyTo !== undefined) options.hints.tell(job.replyTo, hint)
-    else await options.queue.relay({ ...job, plan: planOf(reports, decided) })
+    else await options.handOn({ ...job, plan: planOf(reports, decided) })
   }
 }
 

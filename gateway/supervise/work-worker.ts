@@ -27,8 +27,13 @@ import type { Role, Start } from './messages.ts'
 import type { Work } from './worker.ts'
 
 /** Jobs at once in one process; scanners and next hops have limits of their own. */
-const SCANS = 100
+const SCANS = 300
 const RELAYS = 500
+/**
+ * Scan jobs that may go on to the relay themselves, where this process does both: one trip through the queue instead of
+ * two. The others hand on, so that slow next hops never take what scanning needs.
+ */
+const DIRECT_RELAYS = 200
 const EXPIRE_MS = 3_600_000
 
 export async function startWorking(start: Start, observed: Observed): Promise<Work> {
@@ -55,13 +60,18 @@ export async function startWorking(start: Start, observed: Observed): Promise<Wo
   let reasons = () => [] as string[]
   let renew = async (_next: Config) => {}
 
+  let handOn = queue.relay
+  if (start.roles.includes('relay')) {
+    const relaying = await startRelaying(house, start.slot === 1)
+    consumers.push(relaying.consumer)
+    handOn = directly(relaying.run, queue.relay)
+  }
   if (start.roles.includes('scan')) {
-    const scanning = await startScanning(house, observed, start.slot === 1)
+    const scanning = await startScanning(house, observed, start.slot === 1, handOn)
     consumers.push(scanning.consumer)
     reasons = scanning.reasons
     renew = scanning.renew
   }
-  if (start.roles.includes('relay')) consumers.push(await startRelaying(house, start.slot === 1))
   if (start.slot === 1) showQueue(observed, queue, start.roles)
 
   return {
@@ -87,13 +97,29 @@ type House = {
   stack: AsyncDisposableStack
 }
 
-async function startScanning(house: House, observed: Observed, first: boolean) {
-  const { live, seal, spool, queue, hints, events, stack } = house
+type Relay = (job: RelayJob) => Promise<void>
+
+/** Relays at once as long as few do; hands on to the queue otherwise. */
+function directly(run: Relay, queue: Relay): Relay {
+  let active = 0
+  return async job => {
+    if (active >= DIRECT_RELAYS) return queue(job)
+    active++
+    try {
+      await run(job)
+    } finally {
+      active--
+    }
+  }
+}
+
+async function startScanning(house: House, observed: Observed, first: boolean, handOn: Relay) {
+  const { live, seal, spool, hints, events, stack } = house
   const make = (config: Config) => createScanners(scannerSettings(config))
   let scanners: Scanner[] = await make(live.config)
   const watch = stack.use(createEngineWatch(() => scanners, observed, first))
   const run = createScan({
-    ...{ spool, queue, hints, events },
+    ...{ spool, hints, events, handOn },
     ask: message => scanAll(scanners, message),
     decide: (reports, envelope, recipient) =>
       decide(
@@ -134,7 +160,7 @@ function scannerSettings({ scanners }: Config) {
   return { ...others, ...(clamav ? { clamav } : {}) }
 }
 
-async function startRelaying(house: House, first: boolean): Promise<Consumer> {
+async function startRelaying(house: House, first: boolean) {
   const { live, seal, spool, queue, hints, events, stack } = house
   const config = () => live.config
   const { hostname, relay, dns, state, quarantine: keeping } = live.config
@@ -162,14 +188,16 @@ async function startRelaying(house: House, first: boolean): Promise<Consumer> {
     stack.use(createSweep({ config, spool, queue, hints, events }))
     stack.use(expireQuarantine(quarantine, events))
   }
-  return createConsumer<RelayJob>({
+  const run = createRelay({ config, spool, hints, events, delivery, quarantine, notify })
+  const consumer = createConsumer<RelayJob>({
     redis: live.config.redis,
     seal,
     queue: 'relay',
     concurrency: RELAYS,
-    run: createRelay({ config, spool, hints, events, delivery, quarantine, notify }),
+    run,
     fault: faultOf(events, 'relay'),
   })
+  return { consumer, run }
 }
 
 function expireQuarantine(quarantine: Quarantine, events: Events): Disposable {

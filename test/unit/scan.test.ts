@@ -32,7 +32,7 @@ const scan = (job: ScanJob) =>
   createScan({
     spool: house.spool,
     events: house.events,
-    queue: { relay: async job => void handedOn.push(job) },
+    handOn: async job => void handedOn.push(job),
     hints: { tell: (_, hint) => void hints.push(hint) },
     async ask() {
       asked++
