@@ -2,9 +2,10 @@
 import { z } from 'zod'
 import type { Message } from '../gateway/message.ts'
 import type { Clamd, ClamdScan, ClamdVersion } from './clamd.ts'
+import { reportsLimits } from './clamd-limits.ts'
 import { calledOff, type Deadline, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
-import type { Finding, Scanner, Verdict } from './scanner.ts'
+import type { About, Finding, Scanner, Verdict } from './scanner.ts'
 
 /** `scanners.clamav` in the configuration. */
 export const clamavSettings = z.strictObject({
@@ -39,6 +40,8 @@ export type ClamavSettings = z.infer<typeof clamavSettings>
 /** Addresses one message may be tried at, counting a second try at the same one. */
 const MOST_ATTEMPTS = 3
 const VERSION_DEADLINE_MS = 5_000
+/** How often a clamd is asked whether it reports its limits: it may be set up anew. */
+const LIMITS_LOOK_MS = 300_000
 
 /** Throws where an address can't be understood. */
 export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
@@ -87,16 +90,21 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
     return { verdict }
   }
 
-  async function version(): Promise<ClamdVersion | undefined> {
+  const silent = createLimitsWatch()
+
+  async function version(): Promise<About | undefined> {
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(VERSION_DEADLINE_MS)])
     const versions = await Promise.all(
       [...clamds].map(async ([address, clamd]) => {
         const found = await clamd.version(signal)
         if (!closing.signal.aborted) pool.mark(address, found !== undefined)
+        if (found) await silent.look(address, signal)
         return found
       }),
     )
-    return oldest(versions.filter(found => found !== undefined))
+    const about = oldest(versions.filter(found => found !== undefined))
+    const warning = silent.warning()
+    return about && { ...about, ...(warning === undefined ? {} : { warning }) }
   }
 
   return {
@@ -122,4 +130,21 @@ const asGarbled = (error: unknown): ClamdScan => ({
 function oldest(versions: ClamdVersion[]): ClamdVersion | undefined {
   const age = (v: ClamdVersion) => v.signatureAgeSeconds ?? -1
   return versions.toSorted((a, b) => age(b) - age(a))[0]
+}
+
+/** Which addresses call clean what exceeds their limits; looked at once in a while. */
+function createLimitsWatch() {
+  const known = new Map<string, { at: number; reports: boolean }>()
+  return {
+    async look(address: string, signal: AbortSignal): Promise<void> {
+      if (Date.now() - (known.get(address)?.at ?? 0) < LIMITS_LOOK_MS) return
+      const reports = await reportsLimits(address, signal)
+      if (reports !== undefined) known.set(address, { at: Date.now(), reports })
+    },
+    warning(): string | undefined {
+      const silent = [...known].filter(([, { reports }]) => !reports).map(([address]) => address)
+      if (silent.length === 0) return undefined
+      return `clamd at ${silent.join(', ')} CALLS CLEAN WHAT EXCEEDS ITS LIMITS: set \`AlertExceedsMax yes\` in clamd.conf`
+    },
+  }
 }

@@ -46,12 +46,18 @@ export type Scanner = {
   /** The engine's own addresses with their state, for metrics and readiness. */
   engines(): EngineState[]
   /** Asks the engine for its version and signature age; undefined where it has none or doesn't answer. */
-  version?(): Promise<
-    { version: string; signatures?: string; signatureAgeSeconds?: number } | undefined
-  >
+  version?(): Promise<About | undefined>
   /** Milliseconds one scan may take before it counts as `failed` (`slow`). */
   deadlineMs: number
   [Symbol.asyncDispose](): Promise<void>
+}
+
+/** `warning`: it answers, but is set up so that its verdicts say less than they seem to. */
+export type About = {
+  version: string
+  signatures?: string
+  signatureAgeSeconds?: number
+  warning?: string
 }
 
 export type EngineState = { address: string; up: boolean }

@@ -1,9 +1,6 @@
 // What a scanner says of itself, as metrics: one version and one signature age a scanner.
-import type { Scanner } from '../../scanners/scanner.ts'
+import type { About } from '../../scanners/scanner.ts'
 import type { Metrics } from './metrics.ts'
-
-/** What `version` of a scanner answers. */
-export type About = NonNullable<Awaited<ReturnType<NonNullable<Scanner['version']>>>>
 
 /** Replaces what was shown of this scanner: yesterday's signatures must not stay as a series of their own. */
 export async function showScanner(metrics: Metrics, scanner: string, about: About): Promise<void> {

@@ -17,6 +17,7 @@ export function createEngineWatch(
   tell: boolean,
 ): EngineWatch {
   const known = new Map<string, boolean>()
+  const warnings = new Map<string, string>()
 
   function compare(scanner: Scanner): void {
     for (const { address, up } of scanner.engines()) {
@@ -27,10 +28,20 @@ export function createEngineWatch(
     }
   }
 
+  function warn(name: string, text: string | undefined): void {
+    const before = warnings.get(name)
+    if (before === text) return
+    if (text === undefined) warnings.delete(name)
+    else warnings.set(name, text)
+    const over = text === undefined ? { over: true } : {}
+    events.warned({ name: `${name}-set-up`, text: text ?? `no longer: ${before}`, ...over })
+  }
+
   async function look(scanner: Scanner): Promise<void> {
     const about = await scanner.version?.().catch(() => undefined)
     compare(scanner)
     if (!about || !tell) return
+    warn(scanner.name, about.warning)
     await showScanner(metrics, scanner.name, about)
   }
 

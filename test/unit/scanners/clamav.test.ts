@@ -130,6 +130,15 @@ test('a full backlog that never empties: slow by the deadline, not down', async 
     assert.equal(verdict.kind === 'failed' && verdict.failure, 'slow', JSON.stringify(verdict))
 })
 
+test('a clamd that calls clean what exceeds its limits is warned about', async () => {
+  await using silent = await startClamd({ config: { AlertExceedsMax: 'no', MaxRecursion: 100 } })
+  await using scanner = await clamav([clamd.unix, silent.unix])
+  const warning = `clamd at ${silent.unix} CALLS CLEAN WHAT EXCEEDS ITS LIMITS`
+  assert.ok((await scanner.version?.())?.warning?.startsWith(warning))
+  await using well = await clamav([clamd.unix])
+  assert.equal((await well.version?.())?.warning, undefined)
+})
+
 test('its version; official signatures would add theirs', async () => {
   await using scanner = await clamav([clamd.unix])
   assert.match((await scanner.version?.())?.version ?? '', /^ClamAV \d/)

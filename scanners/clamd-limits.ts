@@ -1,0 +1,32 @@
+// Finds out whether a clamd reports what exceeds its limits; by default it calls such content clean (AlertExceedsMax).
+import { gzipSync } from 'node:zlib'
+import { openEngine } from './engine-socket.ts'
+
+/** Deeper than clamd's MaxRecursion can be set. */
+const DEPTH = 110
+const INSTREAM = Buffer.from('zINSTREAM\0')
+
+/** Harmless, and packed so often that no clamd looks to its end. */
+function tooDeep(): Buffer {
+  let packed: Buffer = Buffer.from('A test of limits.\n')
+  for (let level = 0; level < DEPTH; level++) packed = gzipSync(packed)
+  return packed
+}
+
+let probe: Buffer | undefined
+
+/** Undefined where clamd does not say before `signal` aborts. */
+export async function reportsLimits(
+  address: string,
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
+  probe ??= tooDeep()
+  const size = Buffer.alloc(4)
+  size.writeUInt32BE(probe.length)
+  const socket = await openEngine(address, signal)
+  if (socket.destroyed) return undefined
+  socket.write(Buffer.concat([INSTREAM, size, probe, Buffer.alloc(4)]))
+  await socket.ended
+  if (socket.reply === 'stream: OK\0') return false
+  return socket.reply.startsWith('stream: Heuristics.Limits.Exceeded') ? true : undefined
+}
