@@ -24,18 +24,20 @@ export function parseNextHopUrl(text: string): NextHopUrl | { problem: string; m
   }
   const match = /^([a-z+]+):\/\/(.*?)\/?$/i.exec(text)
   const scheme = (match?.[1] ?? '').toLowerCase()
+  // Not what stands before an @: that may be a password, and the mend is shown.
   const rest = match?.[2] ?? ''
+  const place = rest.slice(rest.lastIndexOf('@') + 1)
   if (!match) {
     const host = parseHostPort(text, 25) ? text : 'mail.internal:25'
     return { problem: 'is not a next hop', mend: `write \`smtp://${host}\`` }
   }
   if (!isScheme(scheme)) {
     const meant = nearestName(scheme, Object.keys(PORTS)) ?? 'smtp'
-    const mend = `write \`${meant}://${rest}\`; there are smtp, smtp+tls, smtps, lmtp and mx:`
+    const mend = `write \`${meant}://${place}\`; there are smtp, smtp+tls, smtps, lmtp and mx:`
     return { problem: `has an unknown scheme \`${scheme}\``, mend }
   }
-  const place = parseHostPort(rest, PORTS[scheme])
-  if (place) return { scheme, ...place }
+  const found = parseHostPort(rest, PORTS[scheme])
+  if (found) return { scheme, ...found }
   const mend = `write \`${scheme}://mail.internal:${PORTS[scheme]}\`, an IPv6 address in brackets`
   return { problem: 'has no valid host and port', mend }
 }

@@ -157,7 +157,7 @@ export function shown(context: { written: unknown }, path: Path): string {
   if (Array.isArray(value)) return 'a list'
   if (isRecord(value)) return 'a map'
   // The part of a URL before its @ may hold a password.
-  const text = String(value).replace(/\/\/[^/@\s]*@/, '//…@')
+  const text = String(value).replace(/\/\/\S*@/, '//…@')
   return `\`${text.length > 80 ? `${text.slice(0, 80)}…` : text}\``
 }
 

@@ -184,14 +184,15 @@ test('a file that is not there is a fault, not an exception', async () => {
 test('no fault shows a secret from the environment, a URL or a password key', async () => {
   const read = await folder.read(
     leastConfig(
-      'redis: ftp://user:geheim1@host',
+      'redis: ftp://user:geheim1@geheim4@host',
+      'notifications: { nextHop: "smpt://user:geheim5@host" }',
       'dns: { servers: ["${' + 'SECRET}"] }',
       'scanners: { rspamd: { url: "http://127.0.0.1:1", password: [geheim3] } }',
     ),
     { SECRET: 'geheim2' },
   )
   assert.ok('faults' in read)
-  assert.equal(read.faults.length, 3)
+  assert.equal(read.faults.length, 4)
   assert.doesNotMatch(JSON.stringify(read), /geheim/)
 })
 
