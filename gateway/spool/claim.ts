@@ -12,7 +12,7 @@ import { type Identity, liveness, ownIdentity, readIdentity, writeIdentity } fro
 /** A holder on another host that has not renewed its claim for this long counts as dead. */
 const SILENCE_MS = 60_000
 const RENEW_MS = 15_000
-/** Dead holders in one chain before we leave the message to the sweep. */
+/** Processes that died one after the other while they had a message: it is to blame, and gets no more of them. */
 const LONGEST_CHAIN = 50
 
 export type Claim = {
@@ -26,6 +26,8 @@ export type Claims = {
   take(id: string): Promise<Claim | undefined>
   /** Whether somebody alive holds it. */
   held(id: string): Promise<boolean>
+  /** Whether nobody gets it any more, since so many died that had it. */
+  deadly(id: string): Promise<boolean>
 } & Disposable
 
 export function createClaims(incoming: string, own: Identity = ownIdentity()): Claims {
@@ -114,6 +116,7 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
       const last = (await chainOf(id)).at(-1)
       return last !== undefined && !(await isDead(last.link, last.target))
     },
+    deadly: async id => (await chainOf(id)).length >= LONGEST_CHAIN,
     [Symbol.dispose]() {
       clearInterval(timer)
     },

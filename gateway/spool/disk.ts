@@ -13,12 +13,14 @@ export async function syncPath(path: string): Promise<void> {
   }
 }
 
-/** As `syncPath`, for a file that need not be there. */
-export async function syncIfThere(path: string): Promise<void> {
+/** As `syncPath`, for a file that need not be there; says whether it was. */
+export async function syncIfThere(path: string): Promise<boolean> {
   try {
     await syncPath(path)
+    return true
   } catch (error) {
-    if (!isMissing(error)) throw error
+    if (isMissing(error)) return false
+    throw error
   }
 }
 

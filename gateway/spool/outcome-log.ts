@@ -1,5 +1,5 @@
 // The outcome log `<id>.log`: what became of each recipient, one JSON line each, appended by the holder of the claim only.
-import { open, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import type { RelayOutcome } from '../outcome.ts'
 import type { Plan } from '../queue/jobs.ts'
 import type { Reply } from '../reply.ts'
@@ -85,24 +85,25 @@ export async function readLog(path: string): Promise<LogState> {
   return readLines((await ifThere(readFile(path, 'utf8'))) ?? '')
 }
 
-/** Appends lines in one write; with `durable` they are on disk when this resolves. */
+/** Appends lines in one write; with `durable` they are on disk when this resolves. Says whether they are the first. */
 export async function appendLog(
   path: string,
   lines: readonly LogLine[],
   durable: boolean,
-): Promise<void> {
+): Promise<boolean> {
   const handle = await open(path, 'a+', 0o640)
   try {
     const text = lines.map(line => `${JSON.stringify(line)}\n`).join('')
-    await handle.writeFile((await endsMidLine(handle)) ? `\n${text}` : text)
+    const { size } = await handle.stat()
+    await handle.writeFile((await endsMidLine(handle, size)) ? `\n${text}` : text)
     if (durable) await handle.sync()
+    return size === 0
   } finally {
     await handle.close()
   }
 }
 
-async function endsMidLine(handle: Awaited<ReturnType<typeof open>>): Promise<boolean> {
-  const { size } = await handle.stat()
+async function endsMidLine(handle: FileHandle, size: number): Promise<boolean> {
   if (size === 0) return false
   const last = Buffer.alloc(1)
   await handle.read(last, 0, 1, size - 1)

@@ -104,7 +104,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   async function takeCustody(envelope: Envelope): Promise<void> {
     const { id } = envelope
     const aside = incomingPath(`${id}.envelope`)
-    await Promise.all([syncPath(contentPath(id)), syncIfThere(logPath(id))])
+    const [logged] = await Promise.all([syncIfThere(logPath(id)), syncPath(contentPath(id))])
     await syncPath(place('incoming'))
     await writeDurably(aside, JSON.stringify({ version: 1, envelope }))
     await rename(aside, envelopePath(id))
@@ -117,14 +117,11 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     }
     // What a worker logged between the first look and the rename was not yet durable (its own fsync comes after). If that
     // fails it is in custody all the same: at worst somebody gets a second copy after a power cut.
-    await syncLog(id).catch(() => undefined)
+    await syncNewLog(id, !logged).catch(() => undefined)
   }
 
-  async function syncLog(id: string): Promise<void> {
-    if ((await ifThere(stat(logPath(id)))) === undefined) return
-    await syncIfThere(logPath(id))
-    // It may have been made a moment ago.
-    await syncPath(place('incoming'))
+  async function syncNewLog(id: string, isNew: boolean): Promise<void> {
+    if ((await syncIfThere(logPath(id))) && isNew) await syncPath(place('incoming'))
   }
 
   async function envelope(id: string): Promise<Envelope | undefined> {
@@ -167,8 +164,8 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     },
     log: id => readLog(logPath(id)),
     async append(id, lines) {
-      await appendLog(logPath(id), lines, false)
-      if (await inCustody(id)) await syncLog(id)
+      const isNew = await appendLog(logPath(id), lines, false)
+      if (await inCustody(id)) await syncNewLog(id, isNew)
     },
     takeCustody,
     inCustody,

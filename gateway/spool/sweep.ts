@@ -64,6 +64,10 @@ export function createSweep(options: SweepOptions): Sweep {
     looks.set(id, { at: dueAt > now ? dueAt : now + AGAIN_MS, since })
     if (dueAt > now) return
     if (await spool.claims.held(id)) return
+    if (await spool.claims.deadly(id)) {
+      await spool.setAside(id, 'too many processes died while they worked on it')
+      return
+    }
     const job = { envelope, attempt: log.attempt }
     const decided = log.plan && heard(log.plan, requiredScanners(options.config()))
     const open = envelope.recipients.some(r => !log.ends.has(r.address))

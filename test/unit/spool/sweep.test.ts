@@ -1,9 +1,10 @@
 // The sweep: due work is added once, what nobody needs goes, what is needed or unknown stays.
 import assert from 'node:assert/strict'
-import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import type { RelayJob, ScanJob } from '../../../gateway/queue/jobs.ts'
+import { ownIdentity, writeIdentity } from '../../../gateway/spool/identity.ts'
 import type { LogLine } from '../../../gateway/spool/outcome-log.ts'
 import { createSweep } from '../../../gateway/spool/sweep.ts'
 import { until } from '../../support/process.ts'
@@ -204,4 +205,26 @@ test('acknowledged mail whose envelope rots is kept, content and all, however ol
   const content = (await readdir(corrupt)).find(name => name.startsWith(`${id}.eml`))
   assert.ok(content)
   assert.match(await readFile(path.join(corrupt, content), 'utf8'), /The body/)
+})
+
+test('mail that kills whoever takes it up is set aside, whole, and told', async () => {
+  await using sweeping = await startSweeping()
+  const { house } = sweeping
+  const { id } = await house.custody()
+  await house.spool.append(id, [deferred(Date.now() - 1)])
+  let link = house.spool.incomingPath(`${id}.claim`)
+  for (let i = 0; i < 50; i++) {
+    const holder = writeIdentity({ ...ownIdentity(), pid: 4_194_303, startedAt: '1' })
+    await symlink(`${holder}@dead-${i}`, link)
+    link = house.spool.incomingPath(`${id}.claim.dead-${i}`)
+  }
+  assert.equal(await house.spool.claims.take(id), undefined)
+  const sweep = sweeping.open()
+  await sweep.sweep()
+  await sweep.sweep()
+  assert.deepEqual(sweeping.added, [])
+  assert.equal(await house.spool.inCustody(id), false)
+  assert.match(String(house.events.of('spoolCorrupt')[0]?.cause), /died/)
+  const names = await readdir(path.join(house.folder, 'corrupt'))
+  assert.ok(names.some(name => name.startsWith(`${id}.eml`)))
 })
