@@ -8,11 +8,12 @@ export function reversePathDomain(reversePath: string): string | undefined {
 }
 
 /**
- * Relaxed alignment (RFC 7489 §3.1.1) without a public suffix list: equal, or one a subdomain of the other.
- * So siblings below one organisation don't align; that errs towards sending no DSN.
+ * Relaxed alignment (RFC 7489 §3.1.1) without a public suffix list: the signer is the domain itself, or above it.
+ * One below it may be anybody's (a customer of the domain has a name there), so neither it nor a sibling counts; that
+ * errs towards sending no DSN.
  */
 export function aligned(signer: string, domain: string): boolean {
-  const [a, b] = [signer, domain].map(name => name.toLowerCase().replace(/\.$/, ''))
-  if (a === undefined || b === undefined || !a.includes('.') || !b.includes('.')) return false
-  return a === b || a.endsWith(`.${b}`) || b.endsWith(`.${a}`)
+  const [above, below] = [signer, domain].map(name => name.toLowerCase().replace(/\.$/, ''))
+  if (!above?.includes('.') || !below?.includes('.')) return false
+  return above === below || below.endsWith(`.${above}`)
 }
