@@ -39,7 +39,7 @@ export function readIdentity(text: string): Identity | undefined {
   return { host, pid: Number(pid), startedAt }
 }
 
-/** `unknown` for a process of another host: only its silence can tell. */
+/** `unknown` for a process of another host, or where it can't be found out: only its silence can tell. */
 export async function liveness(
   who: Identity,
   own: Identity,
@@ -50,7 +50,9 @@ export async function liveness(
     if (startOf(stat) !== who.startedAt) return 'dead'
     // A zombie has ended, though its parent hasn't noticed yet.
     return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z') ? 'dead' : 'alive'
-  } catch {
-    return 'dead'
+  } catch (error) {
+    // ESRCH: it ended between open and read. Anything else (no file descriptor left, say) tells about us, not about it.
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' || code === 'ESRCH' ? 'dead' : 'unknown'
   }
 }
