@@ -30,7 +30,7 @@ export function createPool(target: Target, options: PoolOptions): Pool {
   const { timeouts } = options
   const idle = new Map<Connection, NodeJS.Timeout>()
   const inUse = new Set<Connection>()
-  const waiting = new Set<() => void>()
+  const waiting: Waiting = new Set()
   const closing = new AbortController()
   let active = 0
   let up = true
@@ -46,6 +46,15 @@ export function createPool(target: Target, options: PoolOptions): Pool {
     const [next] = waiting
     if (next) next()
     else active--
+  }
+  /**
+   * Where no connection works, the answer to one is the answer to all: each waiting for its own, one dead next hop would
+   * take the jobs of all others.
+   */
+  const failed = (failure: Failure) => {
+    if (failure.kind !== 'aborted' && inUse.size + idle.size === 0)
+      for (const turn of [...waiting]) turn(failure)
+    free()
   }
   const unpark = (connection: Connection) => {
     clearTimeout(idle.get(connection))
@@ -92,7 +101,7 @@ export function createPool(target: Target, options: PoolOptions): Pool {
         oldest.quit()
       }
       const connection = kept ?? (await open(either()))
-      if ('kind' in connection) free()
+      if ('kind' in connection) failed(connection)
       else inUse.add(connection)
       return connection
     },
@@ -116,9 +125,12 @@ export function createPool(target: Target, options: PoolOptions): Pool {
   }
 }
 
+/** Those who wait for a place, first come first served; each is called once, with a failure where there is none to wait for. */
+type Waiting = Set<(failure?: Failure) => void>
+
 /** Resolves with nothing once it is this one's turn. */
 function placeIn(
-  waiting: Set<() => void>,
+  waiting: Waiting,
   waitMs: number,
   signal: AbortSignal,
 ): Promise<Failure | undefined> {
@@ -130,7 +142,7 @@ function placeIn(
       waiting.delete(turn)
       resolve(failure)
     }
-    const turn = () => end()
+    const turn = (failure?: Failure) => end(failure)
     const abort = () => end({ kind: 'aborted', detail: 'interrupted' })
     const timer = setTimeout(
       () => end({ kind: 'busy', detail: `no free connection within ${waitMs} ms` }),

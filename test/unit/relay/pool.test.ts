@@ -56,6 +56,24 @@ test('waiting ends by signal, and by its limit', async () => {
   await first
 })
 
+test('a next hop that takes connections and says nothing: all who wait learn it from the first', async () => {
+  await using hop = await startNextHop({ behaviour: { greeting: { do: 'hang' } } })
+  await using bench = await startBench({ concurrency: 1, timeouts: { greetingMs: 300 } })
+  const order = await bench.order({ nextHops: [hop.url] })
+  const startedAt = Date.now()
+  const all = await Promise.all(Array.from({ length: 20 }, () => bench.delivery.deliver(order)))
+  assert.ok(Date.now() - startedAt < 2000)
+  for (const [outcome] of all)
+    assert.deepEqual([outcome?.result, outcome?.reply.enhanced], ['deferred', '4.4.1'])
+  assert.equal(hop.connections.taken, 1)
+  assert.deepEqual(
+    bench.delivery.destinations().map(({ active, waiting, up }) => [active, waiting, up]),
+    [[0, 0, false]],
+  )
+  hop.behave({})
+  assert.equal((await bench.delivery.deliver(order))[0]?.result, 'relayed')
+})
+
 test('an unused connection is ended with QUIT after its time', async () => {
   await using hop = await startNextHop()
   await using bench = await startBench({ timeouts: { idleMs: 100 } })
