@@ -1,6 +1,7 @@
 // Holds the dot: finds earlier tries of a message, carries what is left, and remembers it until the client knows.
 import type { Message } from '../message.ts'
 import { reply } from '../reply.ts'
+import { inTheEnd } from '../spool/disk.ts'
 import type { Entered, Entry } from '../spool/unanswered.ts'
 import type { Answer, HoldDot } from './answer.ts'
 import { carry } from './carry.ts'
@@ -31,7 +32,7 @@ async function lastResort(
   entry: Entry | undefined,
 ): Promise<Answer> {
   const dropped = await dropUntouched(spool, id).catch(() => false)
-  await (dropped ? entry?.forget() : entry?.leave())?.catch(() => undefined)
+  await inTheEnd(async () => (dropped ? entry?.forget() : entry?.leave()))
   return { reply: NOT_NOW, heard: async () => undefined, unheard: async () => undefined }
 }
 
@@ -69,18 +70,20 @@ async function answerOf(
   earlier: Earlier | undefined,
 ): Promise<Answer> {
   const { memory } = concluded
-  if (memory === 'forget') await entry?.forget()
-  if (memory === 'remember') await entry?.leave()
+  if (memory === 'forget') await inTheEnd(async () => entry?.forget())
+  if (memory === 'remember') await inTheEnd(async () => entry?.leave())
   return {
     reply: concluded.reply,
-    async heard() {
-      await concluded.heard?.()
-      if (memory === 'until-heard') await entry?.forget()
-      if (concluded.reply.code < 400) await earlier?.forget()
-    },
-    async unheard() {
-      await concluded.unheard?.()
-      if (memory === 'until-heard') await entry?.leave()
-    },
+    heard: () =>
+      inTheEnd(async () => {
+        await concluded.heard?.()
+        if (memory === 'until-heard') await entry?.forget()
+        if (concluded.reply.code < 400) await earlier?.forget()
+      }),
+    unheard: () =>
+      inTheEnd(async () => {
+        if (memory === 'until-heard') await entry?.leave()
+        await concluded.unheard?.()
+      }),
   }
 }

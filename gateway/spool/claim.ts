@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { lstat, lutimes, readlink, symlink } from 'node:fs/promises'
 import path from 'node:path'
-import { ifThere, unlinkIfThere } from './disk.ts'
+import { ifThere, inTheEnd, unlinkIfThere } from './disk.ts'
 import { type Identity, liveness, ownIdentity, readIdentity, writeIdentity } from './identity.ts'
 
 /** A holder on another host that has not renewed its claim for this long counts as dead. */
@@ -74,10 +74,13 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
       },
       async release() {
         if (!mine.delete(target)) return
-        const chain = await chainOf(id)
-        if (chain.at(-1)?.target !== target) return
-        // The head goes first: without it the rest of the chain means nothing to anybody.
-        for (const part of chain) await unlinkIfThere(part.link)
+        // One that could not be released would look held for as long as we live.
+        await inTheEnd(async () => {
+          const chain = await chainOf(id)
+          if (chain.at(-1)?.target !== target) return
+          // The head goes first: without it the rest of the chain means nothing to anybody.
+          for (const part of chain) await unlinkIfThere(part.link)
+        })
       },
     }
   }

@@ -95,3 +95,19 @@ export async function writeAnew(path: string, data: string, mode = 0o644): Promi
   await unlinkIfThere(path)
   await writeFile(path, data, { flag: 'wx', mode })
 }
+
+/** How soon what the file system did not let us do is tried again. */
+const TRY_AGAIN_MS = 1000
+
+/**
+ * Does what must be done in the end, though nobody waits for it: where the file system fails (read-only for a moment, say)
+ * it is done again each second for as long as this process lives. Rejects only for what is no failure of the file system.
+ */
+export async function inTheEnd(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
+    setTimeout(() => void inTheEnd(work), TRY_AGAIN_MS).unref()
+  }
+}

@@ -45,6 +45,8 @@ type Found = { link: string; id: string }
 
 export function createUnanswered(folder: string, own: Identity): Unanswered {
   const identity = writeIdentity(own)
+  /** What sessions of this process carry, whatever the file system still says of them. */
+  const carrying = new Set<string>()
   const carriedAt = (fingerprint: string, slot: number) =>
     path.join(folder, `${fingerprint}.carried-${slot}`)
   const leftAt = (fingerprint: string, slot: number) =>
@@ -74,6 +76,7 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
     const [id, holder = ''] = ((await ifThere(readlink(link))) ?? '').split('@')
     const owner = readIdentity(holder)
     if (!id || !owner) return undefined
+    if (holder === identity) return carrying.has(id) ? undefined : id
     const state = await liveness(owner, own)
     if (state !== 'unknown') return state === 'dead' ? id : undefined
     const stat = await ifThere(lstat(link))
@@ -114,22 +117,30 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
   return {
     async enter(fingerprint, id) {
       const earlier: string[] = []
-      let link = await linkIn(
-        slot => carriedAt(fingerprint, slot),
-        `${id}@${identity}`,
-        async taken => {
-          const gone = await abandoned(taken)
-          if (gone !== undefined) earlier.push(gone)
-        },
-      )
+      let link: string | undefined
+      carrying.add(id)
+      try {
+        link = await linkIn(
+          slot => carriedAt(fingerprint, slot),
+          `${id}@${identity}`,
+          async taken => {
+            const gone = await abandoned(taken)
+            if (gone !== undefined) earlier.push(gone)
+          },
+        )
+      } finally {
+        if (link === undefined) carrying.delete(id)
+      }
       for (const left of await leftOf(fingerprint)) earlier.push(left.id)
       if (link === undefined) return { entry: undefined, earlier }
       const entry: Entry = {
         async leave() {
+          carrying.delete(id)
           if (link !== undefined) link = await leave(fingerprint, id, link)
         },
         async forget() {
           if (link !== undefined) await unlinkIfThere(link)
+          carrying.delete(id)
         },
       }
       return { entry, earlier }

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { lutimes, readdir, symlink } from 'node:fs/promises'
+import { lutimes, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { createClaims } from '../../../gateway/spool/claim.ts'
 import { newId } from '../../../gateway/spool/id.ts'
 import { ownIdentity, writeIdentity } from '../../../gateway/spool/identity.ts'
-import { temporaryFolder } from '../../support/process.ts'
+import { temporaryFolder, until } from '../../support/process.ts'
 
 /** The identity of a process that has ended. */
 async function deadIdentity() {
@@ -106,4 +106,21 @@ test('a claim from another host holds until it has been silent for a minute', as
   await lutimes(link, old, old)
   assert.equal(await claims.held(id), false)
   assert.ok(await claims.take(id))
+})
+
+test('a claim that the file system would not let go is let go once it does', async () => {
+  await using folder = await temporaryFolder()
+  const incoming = path.join(folder.path, 'incoming')
+  await mkdir(incoming)
+  using claims = createClaims(incoming)
+  const id = newId()
+  const claim = await claims.take(id)
+  // Our tests may be root, whom no mode of a folder stops: a file in its place does.
+  await rename(incoming, `${incoming}.away`)
+  await writeFile(incoming, '')
+  await claim?.release()
+  await rm(incoming)
+  await rename(`${incoming}.away`, incoming)
+  assert.equal(await claims.held(id), true)
+  await until('it to be let go', async () => !(await claims.held(id)))
 })

@@ -1,6 +1,6 @@
 // A client's retry finds the try whose answer it never got, and nothing else.
 import assert from 'node:assert/strict'
-import { lutimes, readdir } from 'node:fs/promises'
+import { lutimes, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { ownIdentity } from '../../../gateway/spool/identity.ts'
@@ -95,4 +95,18 @@ test('entries behind a gap are found', async () => {
   for (const id of ids) entries.push((await unanswered.enter(FINGERPRINT, id)).entry)
   for (const entry of entries.slice(0, 4)) await entry?.forget()
   assert.equal(await unanswered.has(FINGERPRINT, 'm5'), true)
+})
+
+test('a client lost while the file system failed finds its try all the same', async () => {
+  await using folder = await temporaryFolder()
+  const place = path.join(folder.path, 'unanswered')
+  await mkdir(place)
+  const unanswered = createUnanswered(place, ownIdentity())
+  const { entry } = await unanswered.enter(FINGERPRINT, 'm1')
+  await rename(place, `${place}.away`)
+  await writeFile(place, '')
+  await assert.rejects(async () => entry?.leave())
+  await rm(place)
+  await rename(`${place}.away`, place)
+  assert.deepEqual((await unanswered.enter(FINGERPRINT, 'm2')).earlier, ['m1'])
 })
