@@ -1,5 +1,6 @@
 // The command behind `npm run chaos`: one run as told, and its account on standard output; exit 0 where it is right.
-import { cp } from 'node:fs/promises'
+import { cp, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { FAULTS } from './faults.ts'
 import { type Outcome, run } from './run.ts'
@@ -51,8 +52,15 @@ if (strange !== undefined) {
     faults: faults.length === 0 ? [] : faults,
     clients: Number(values.clients),
     patient: Number(values.seconds) > 120,
-    async look(stage) {
-      if (values.keep !== undefined) await cp(stage.folder, values.keep, { recursive: true })
+    async look(stage, record) {
+      if (values.keep === undefined) return
+      await cp(stage.folder, values.keep, { recursive: true })
+      const kept = [...record.kept].map(([number, { recipients, ...rest }]) => ({
+        ...{ number, ...rest },
+        recipients: Object.fromEntries(recipients),
+      }))
+      const text = JSON.stringify({ ...record, kept }, undefined, 1)
+      await writeFile(path.join(values.keep, 'record.json'), text)
     },
   })
   show(outcome)

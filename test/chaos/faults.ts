@@ -18,17 +18,29 @@ export type Fault = {
 }
 
 const LONGEST_MS = 4000
+/** Outcomes that could not be written are tried again each second. */
+const STILL_WRITING_MS = 3000
 const lasts = ({ random }: Doing, longestMs = LONGEST_MS) => sleep(random.between(100, longestMs))
 
-/** Whoever had an outcome to write down then may not have done so. */
+/** Killed or stopped in this span, a process may not have written down what it heard shortly before. */
 async function disturbing<T>({ record }: Doing, harm: () => Promise<T>): Promise<T> {
-  const span = { from: Date.now(), to: Number.POSITIVE_INFINITY }
+  const outage = record.outages.at(-1)
+  const from = outage === undefined || outage.to < Date.now() ? Date.now() : outage.from
+  const span = { from, to: Number.POSITIVE_INFINITY }
   record.disturbances.push(span)
   try {
     return await harm()
   } finally {
     span.to = Date.now()
   }
+}
+
+/** While nothing can be written, outcomes wait in memory: for a while after, a kill takes more with it than usual. */
+async function unwritable({ record }: Doing, harm: () => Promise<void>): Promise<void> {
+  const span = { from: Date.now(), to: Number.POSITIVE_INFINITY }
+  record.outages.push(span)
+  await harm()
+  span.to = Date.now() + STILL_WRITING_MS
 }
 
 /** One command to Redis, without waiting longer than it lives. */
@@ -195,7 +207,7 @@ const inbox: { [name: string]: Fault } = {
   'inbox-down': {
     of: 'inbox',
     async run(doing) {
-      await disturbing(doing, () => doing.stage.inbox.down())
+      await doing.stage.inbox.down()
       await lasts(doing, 8000)
       await doing.stage.inbox.up()
       return undefined
@@ -213,7 +225,7 @@ const spool: { [name: string]: Fault } = {
     async run(doing) {
       if (!doing.stage.mounted) return 'not possible without a file system of its own'
       const filler = path.join(doing.stage.spool, 'filler')
-      await disturbing(doing, async () => {
+      await unwritable(doing, async () => {
         await fill(filler)
         await lasts(doing)
         await rm(filler)
@@ -228,7 +240,7 @@ const spool: { [name: string]: Fault } = {
       const change = async (mode: number) => {
         for (const name of folders) await chmod(path.join(doing.stage.spool, name), mode)
       }
-      await disturbing(doing, async () => {
+      await unwritable(doing, async () => {
         await change(0o550)
         await lasts(doing)
         await change(0o750)

@@ -19,6 +19,8 @@ export type Inbox = {
 } & AsyncDisposable
 
 const LONGEST_DELAY_MS = 7000
+/** A 250 said longer ago than this has been read. */
+const SOON_MS = 2000
 
 type State = { mood: Mood; random: Random; record: Record }
 
@@ -77,7 +79,9 @@ async function converse(state: State, c: Connection): Promise<void> {
   for (;;) {
     const line = await c.readLine()
     if (line === undefined) {
-      if (last && last.heardAt === undefined) last.hungUp ||= c.socket.destroyed
+      if (!last) return
+      const soon = Date.now() - last.at < SOON_MS
+      if (soon && last.heardAt === undefined) last.hungUp ||= c.socket.destroyed
       return
     }
     if (last) last.heardAt ??= Date.now()

@@ -21,7 +21,7 @@ export type Arrival = {
   at: number
   /** When it had said 250 and the other side had spoken again; undefined where neither is sure. */
   heardAt: number | undefined
-  /** We hung up, or went down, before the other side had spoken again. */
+  /** The connection ended before the other side had spoken again, soon after or before we had said 250. */
   hungUp: boolean
 }
 
@@ -31,8 +31,10 @@ export type Record = {
   /** Arrivals that carry no number of ours. */
   strange: number
   told: { [kind in Told]: number }
-  /** Spans in which a process of the gateway was killed or stopped, or could not write. */
+  /** Spans around which a killed or stopped process may have forgotten what the internal server said. */
   disturbances: { from: number; to: number }[]
+  /** Spans in which nothing could be written into the spool. */
+  outages: { from: number; to: number }[]
   faults: { at: number; name: string; text?: string }[]
   /** What must not happen, in words. */
   violations: string[]
@@ -48,6 +50,7 @@ export function createRecord(): Record {
     strange: 0,
     told: { acknowledged: 0, deferred: 0, refused: 0, nothing: 0 },
     disturbances: [],
+    outages: [],
     faults: [],
     violations: [],
     meant(mail) {
