@@ -1,0 +1,39 @@
+// Looks at what a piece is, by its own octets, and opens it.
+import { openCms } from './cms.ts'
+import { unravel } from './html.ts'
+import { readParts } from './parts.ts'
+import { openRtf } from './rtf.ts'
+import type { Piece, Session } from './session.ts'
+import { openTnef } from './tnef.ts'
+import { openZip, openZlib } from './zip.ts'
+
+/** Formats that hold no text a mail program would read: the engine opens them. */
+const BINARY = [
+  'PK\x03\x04',
+  '\x89PNG\r\n',
+  '\xff\xd8\xff',
+  'GIF8',
+  '%PDF-',
+  '\xd0\xcf\x11\xe0',
+  '\x1f\x8b',
+  'Rar!',
+  '7z\xbc\xaf',
+  'ID3',
+  'OggS',
+  'BZh',
+]
+const PROBE_BYTES = 64
+
+export async function* openPiece(piece: Piece, session: Session): AsyncGenerator<Piece> {
+  const { octets } = piece
+  const probe = octets.slice(0, PROBE_BYTES).toString('latin1')
+  if (probe.startsWith('\x78\x9f\x3e\x22')) yield* openTnef(octets, session)
+  if (probe.startsWith('\x30')) yield* openCms(octets, session)
+  if (/^\s*\{\\rt/.test(probe)) yield* openRtf(octets, session)
+  if (/^[\x08\x18\x28\x38\x48\x58\x68\x78]/.test(probe)) yield* openZlib(octets, session)
+  if (piece.as !== 'message') yield* openZip(octets, session)
+  const isText = piece.as !== 'file' || !BINARY.some(magic => probe.startsWith(magic))
+  if (!isText) return
+  yield* readParts(piece, session)
+  yield* unravel(piece, session)
+}

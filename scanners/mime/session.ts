@@ -1,0 +1,11 @@
+// What the steps of reading one message share, and what they hand to one another.
+import type { Budget } from './limits.ts'
+import type { Octets, Scratch } from './octets.ts'
+
+export type Session = { budget: Budget; scratch: Scratch }
+
+/**
+ * Something to be looked at by itself: by the engine, and for what is in it. A `message` starts with a header
+ * section whatever it looks like; a `text` may hold anything that is written in text.
+ */
+export type Piece = { octets: Octets; as: 'message' | 'text' | 'file' }

@@ -1,0 +1,156 @@
+// Finds what is written into a text without a label: base64, hexadecimal, uuencode and yEnc.
+import { decodeBase64 } from './base64.ts'
+import { inMemory, type Octets, WINDOW_BYTES } from './octets.ts'
+import type { Piece, Session } from './session.ts'
+import { decodeUuencode, decodeYenc } from './uuencode.ts'
+
+export type Range = { from: number; to: number }
+
+/** Letters in a row, line breaks and quotes between them not counted, below which a blob can't carry anything. */
+const BLOB_LETTERS = 64
+/** Different letters a blob has at least: lines drawn with hyphens and letters have fewer. */
+const BLOB_ALPHABET = 10
+/** From so many letters on, a word behind a blob, which may be its last line, is always taken with it. */
+const LARGE_LETTERS = 262_144
+const PIECE = /[\w+/-]{16,}={0,2}/g
+const FIRST_PIECE = /^[\w+/-]+={0,2}/
+const GAP = /^[\s"'>,\\]{0,64}$/
+const TAIL = /[\s"'>,\\]{1,16}[\w+/-]{1,15}={0,2}/y
+const BEGIN = /^(?:begin(-base64)?[ \t]+[0-7]{3,4}\b|=ybegin )[^\n]*\n?/gim
+const HEXADECIMAL = /^[0-9a-f\s"'>,\\]+$/i
+
+type Blob = Range & { letters: number; ways: Range[] }
+
+/** All that stands in the text outside `covered`, which must be in order. */
+export async function* sweep(
+  octets: Octets,
+  covered: readonly Range[],
+  session: Session,
+): AsyncGenerator<Piece> {
+  let at = 0
+  for (const range of [...covered, { from: octets.sizeBytes, to: octets.sizeBytes }]) {
+    if (range.from > at) yield* sweepRange(octets, at, range.from, session)
+    at = Math.max(at, range.to)
+  }
+}
+
+async function* sweepRange(
+  octets: Octets,
+  from: number,
+  to: number,
+  session: Session,
+): AsyncGenerator<Piece> {
+  const { budget } = session
+  let blob: Blob | undefined
+  let encodedUpTo = from
+  for (let at = from; at < to && !budget.spent; ) {
+    await budget.breathe()
+    const raw = octets.slice(at, Math.min(to, at + WINDOW_BYTES)).toString('latin1')
+    const text = at + raw.length < to ? raw.slice(0, cutOf(raw)) : raw
+    for (const match of text.matchAll(BEGIN)) {
+      const start = at + match.index
+      if (start < encodedUpTo) continue
+      if (!budget.takePart()) return
+      const found = await unwrap(octets, start, match, session)
+      encodedUpTo = found.end
+      yield* found.pieces
+    }
+    for (const { from: start, to: end } of piecesIn(text, blob?.to === at)) {
+      const gap = blob && text.slice(Math.max(0, blob.to - at), start)
+      if (blob && gap !== undefined && blob.to >= at - 64 && GAP.test(gap)) {
+        if (blob.ways.length < 3) blob.ways.push({ from: at + start, to: 0 })
+        blob.to = at + end
+        blob.letters += end - start
+      } else {
+        if (blob) yield* open(octets, blob, session)
+        blob = newBlob(at + start, at + end)
+      }
+    }
+    if (blob && blob.to < at + text.length) {
+      TAIL.lastIndex = blob.to - at
+      const tail = blob.to >= at && blob.letters >= BLOB_LETTERS && TAIL.exec(text)
+      const whole = at + text.length >= to || blob.to + 80 < at + text.length
+      if (whole) {
+        if (!tail || blob.letters < LARGE_LETTERS) yield* open(octets, blob, session)
+        if (tail) yield* open(octets, { ...blob, to: blob.to + tail[0].length }, session)
+        blob = undefined
+      }
+    }
+    at += text.length
+  }
+  if (blob) yield* open(octets, blob, session)
+}
+
+const newBlob = (from: number, to: number): Blob => ({
+  from,
+  to,
+  letters: to - from,
+  ways: [{ from, to: 0 }],
+})
+
+/** At the end of a line, so that no blob's last line is taken for a word; in a line without end, anywhere. */
+function cutOf(text: string): number {
+  const lf = text.lastIndexOf('\n')
+  if (lf >= 0) return lf + 1
+  const edge = text.search(/[^\w+/=-][\w+/=-]*$/)
+  return edge > 0 ? edge + 1 : text.length
+}
+
+function* piecesIn(text: string, continues: boolean): Generator<Range> {
+  const first = continues ? FIRST_PIECE.exec(text) : null
+  if (first) yield { from: 0, to: first[0].length }
+  PIECE.lastIndex = 0
+  for (const match of text.matchAll(PIECE)) {
+    if (first && match.index < first[0].length) continue
+    yield { from: match.index, to: match.index + match[0].length }
+  }
+}
+
+/** A blob of several pieces may start with a word that only stands before it, so it is read from the second too. */
+async function* open(octets: Octets, blob: Blob, session: Session): AsyncGenerator<Piece> {
+  if (blob.letters < BLOB_LETTERS) return
+  const sample = octets.slice(blob.from, Math.min(blob.to, blob.from + 4096)).toString('latin1')
+  if (new Set(sample).size < BLOB_ALPHABET) return
+  for (const { from } of blob.ways) {
+    if (from > blob.from && blob.to - from < BLOB_LETTERS / 2) continue
+    const view = octets.view(from, blob.to)
+    const { readings } = await decodeBase64(view, session.scratch, session.budget, 3)
+    for (const reading of readings) yield { octets: reading, as: 'file' }
+    if (HEXADECIMAL.test(sample) && blob.to - from < session.budget.limits.memoryBytes * 8)
+      yield { octets: unhex(view), as: 'file' }
+    // Whole lines: the beginning is not in doubt.
+    if (
+      (view
+        .slice(0, 96)
+        .toString('latin1')
+        .match(/^[\w+/-]+/)?.[0].length ?? 0) %
+        4 ===
+      0
+    )
+      break
+  }
+}
+
+const unhex = (octets: Octets): Octets => {
+  const digits = octets.slice(0, octets.sizeBytes).toString('latin1')
+  return inMemory(Buffer.from(digits.replace(/[^0-9a-f]/gi, ''), 'hex'))
+}
+
+async function unwrap(
+  octets: Octets,
+  start: number,
+  match: RegExpExecArray,
+  { scratch, budget }: Session,
+): Promise<{ pieces: Piece[]; end: number }> {
+  const from = start + match[0].length
+  const asFile = (found: Octets): Piece => ({ octets: found, as: 'file' })
+  if (match[0].startsWith('=y')) {
+    const { octets: file, end } = await decodeYenc(octets, from, scratch, budget)
+    return { pieces: [asFile(file)], end }
+  }
+  // `begin-base64`: what follows is found as a blob.
+  if (match[1] !== undefined) return { pieces: [], end: from }
+  const counted = await decodeUuencode(octets, from, false, scratch, budget)
+  const whole = await decodeUuencode(octets, from, true, scratch, budget)
+  return { pieces: [asFile(counted.octets), asFile(whole.octets)], end: counted.end }
+}
