@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { constants, copyFile, link, mkdir, readdir, rename, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Message, Recipient } from '../message.ts'
-import { ifThere, syncPath, unlinkIfThere, writeDurably } from '../spool/disk.ts'
+import { statIfThere, syncPath, unlinkIfThere, writeDurably } from '../spool/disk.ts'
 import { type Decision, isName, nameOf, readDecision, sanitised } from './decision.ts'
 
 export type QuarantineOptions = {
@@ -78,9 +78,9 @@ function quarantineIn(folders: Folders, keepDays: number): Quarantine {
     return found
   }
   const removeAt = async (name: string, place: string | undefined): Promise<boolean> => {
-    const removed = place !== undefined && (await unlinkIfThere(place))
+    const removed = place !== undefined && unlinkIfThere(place)
     // After the message: a decision alone is harmless, a message alone is a riddle.
-    await unlinkIfThere(decisionPath(name))
+    unlinkIfThere(decisionPath(name))
     return removed
   }
 
@@ -135,7 +135,7 @@ async function settled(
   name: string,
   decision: string,
 ): Promise<string | undefined> {
-  if ((await ifThere(stat(decision))) === undefined) return undefined
+  if (statIfThere(decision) === undefined) return undefined
   const place = (await messagesIn(folders)).get(name)
   if (place === undefined) return undefined
   for (const part of [place, folders.new, folders.cur, folders.decisions]) await syncPath(part)
@@ -149,7 +149,7 @@ async function writeDecision(folders: Folders, place: string, decision: Decision
     await writeDurably(aside, `${JSON.stringify(decision, undefined, 2)}\n`)
     await rename(aside, place)
   } finally {
-    await unlinkIfThere(aside)
+    unlinkIfThere(aside)
   }
   await syncPath(folders.decisions)
 }
@@ -168,7 +168,7 @@ async function deliver(folders: Folders, name: string, { content }: Message): Pr
     await rename(aside, place)
   } finally {
     // rename() does nothing between two links of one file.
-    await unlinkIfThere(aside)
+    unlinkIfThere(aside)
   }
   await syncPath(folders.new)
   return place
@@ -209,13 +209,13 @@ async function decisionNames(folders: Folders): Promise<string[]> {
 /** From the decision, or the file's own time where it can't be read. */
 async function keptSince(decision: string): Promise<number | undefined> {
   const read = await readDecision(decision)
-  return read?.keptAt ?? (await ifThere(stat(decision)))?.mtimeMs
+  return read?.keptAt ?? statIfThere(decision)?.mtimeMs
 }
 
 async function removeLeftBehind(tmp: string, nowMs: number): Promise<void> {
   for (const file of await readdir(tmp)) {
     const place = path.join(tmp, file)
-    const found = await ifThere(stat(place))
-    if (found?.isFile() && nowMs - found.mtimeMs > LEFT_BEHIND_MS) await unlinkIfThere(place)
+    const found = statIfThere(place)
+    if (found?.isFile() && nowMs - found.mtimeMs > LEFT_BEHIND_MS) unlinkIfThere(place)
   }
 }

@@ -47,7 +47,7 @@ async function makeKey(spool: string, file: string): Promise<string> {
       if (error.code !== 'EEXIST') throw error
     })
   } finally {
-    await unlinkIfThere(aside)
+    unlinkIfThere(aside)
   }
   await syncPath(spool)
   return readFile(file, 'utf8')

@@ -4,9 +4,9 @@
 // holder is known dead is broken by making `<id>.claim.<token of the dead>`, again in one step, so that of two breakers one
 // wins; the chain from the head decides. Tokens are never used twice, so what a crash leaves of a chain misleads nobody.
 import { randomBytes } from 'node:crypto'
-import { lstat, lutimes, readlink, symlink } from 'node:fs/promises'
+import { lutimes } from 'node:fs/promises'
 import path from 'node:path'
-import { ifThere, inTheEnd, unlinkIfThere } from './disk.ts'
+import { inTheEnd, linkIfFree, statIfThere, targetIfThere, unlinkIfThere } from './disk.ts'
 import { type Identity, liveness, ownIdentity, readIdentity, writeIdentity } from './identity.ts'
 
 /** A holder on another host that has not renewed its claim for this long counts as dead. */
@@ -48,16 +48,16 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
       const state = await liveness(holder, own)
       if (state !== 'unknown') return state === 'dead'
     }
-    const stat = await ifThere(lstat(link))
+    const stat = statIfThere(link)
     return stat !== undefined && Date.now() - stat.mtimeMs > SILENCE_MS
   }
 
   /** The links from the head to the last one made. */
-  async function chainOf(id: string): Promise<{ link: string; target: string }[]> {
+  function chainOf(id: string): { link: string; target: string }[] {
     const chain: { link: string; target: string }[] = []
     let link = headOf(id)
     while (chain.length < LONGEST_CHAIN) {
-      const target = await ifThere(readlink(link))
+      const target = targetIfThere(link)
       if (target === undefined) break
       chain.push({ link, target })
       link = nextOf(id, target)
@@ -69,17 +69,17 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
     mine.set(target, link)
     return {
       async stillHeld() {
-        const last = (await chainOf(id)).at(-1)
+        const last = chainOf(id).at(-1)
         return last?.target === target
       },
       async release() {
         if (!mine.delete(target)) return
         // One that could not be released would look held for as long as we live.
         await inTheEnd(async () => {
-          const chain = await chainOf(id)
+          const chain = chainOf(id)
           if (chain.at(-1)?.target !== target) return
           // The head goes first: without it the rest of the chain means nothing to anybody.
-          for (const part of chain) await unlinkIfThere(part.link)
+          for (const part of chain) unlinkIfThere(part.link)
         })
       },
     }
@@ -88,20 +88,15 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
   async function take(id: string): Promise<Claim | undefined> {
     made++
     const target = `${identity}@${run}-${made.toString(36)}`
-    const chain = await chainOf(id)
+    const chain = chainOf(id)
     const last = chain.at(-1)
     if (last && (chain.length >= LONGEST_CHAIN || !(await isDead(last.link, last.target))))
       return undefined
     const link = last ? nextOf(id, last.target) : headOf(id)
-    try {
-      await symlink(target, link)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
-      throw error
-    }
-    if (last && (await chainOf(id)).at(-1)?.target !== target) {
+    if (!linkIfFree(target, link)) return undefined
+    if (last && chainOf(id).at(-1)?.target !== target) {
       // The chain we had read was released meanwhile: our link hangs from nothing.
-      await unlinkIfThere(link)
+      unlinkIfThere(link)
       return undefined
     }
     return claimAt(id, link, target)
@@ -116,10 +111,10 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
   return {
     take,
     async held(id) {
-      const last = (await chainOf(id)).at(-1)
+      const last = chainOf(id).at(-1)
       return last !== undefined && !(await isDead(last.link, last.target))
     },
-    deadly: async id => (await chainOf(id)).length >= LONGEST_CHAIN,
+    deadly: async id => chainOf(id).length >= LONGEST_CHAIN,
     [Symbol.dispose]() {
       clearInterval(timer)
     },

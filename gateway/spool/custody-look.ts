@@ -1,8 +1,8 @@
 // A look into `queued/` for the ledger: which messages are in custody, and for how many recipients. Changes nothing.
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import type { Envelope } from '../message.ts'
-import { ifThere } from './disk.ts'
+import { statIfThere, textIfThere } from './disk.ts'
 import { isId } from './id.ts'
 
 export type Seen = { id: string; recipients: number; since: number }
@@ -25,8 +25,8 @@ export function createCustodyLook(queued: string): () => Promise<Seen[]> {
 }
 
 async function read(file: string, id: string): Promise<Seen | undefined> {
-  const text = await ifThere(readFile(file, 'utf8'))
-  const modified = await ifThere(stat(file))
+  const text = textIfThere(file)
+  const modified = statIfThere(file)
   if (text === undefined || !modified) return undefined
   try {
     const { envelope } = JSON.parse(text) as { envelope: Envelope }

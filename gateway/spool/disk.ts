@@ -1,5 +1,6 @@
 // The few things we do to files, with what POSIX needs for them to survive a power cut.
-import { constants, open, rename, stat, unlink, writeFile } from 'node:fs/promises'
+import { lstatSync, readFileSync, readlinkSync, type Stats, symlinkSync, unlinkSync } from 'node:fs'
+import { constants, open, rename, stat, writeFile } from 'node:fs/promises'
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
 
@@ -35,13 +36,51 @@ export async function writeDurably(path: string, data: string | Uint8Array): Pro
   }
 }
 
+// A trip through the thread pool costs fifty microseconds of CPU, looking at or unlinking a name a few: that is done at
+// once, several dozen times a message. What waits for the disk, or moves content, never is.
+
 /** Unlinks a file that need not be there; says whether it was. */
-export async function unlinkIfThere(path: string): Promise<boolean> {
+export function unlinkIfThere(path: string): boolean {
   try {
-    await unlink(path)
+    unlinkSync(path)
     return true
   } catch (error) {
     if (isMissing(error)) return false
+    throw error
+  }
+}
+
+/** What is known of a file, of a link itself; undefined where it is missing. */
+export const statIfThere = (path: string): Stats | undefined =>
+  lstatSync(path, { throwIfNoEntry: false })
+
+/** Where a symbolic link points; undefined where it is missing. */
+export function targetIfThere(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+/** Makes a symbolic link; says whether the name was free. */
+export function linkIfFree(target: string, path: string): boolean {
+  try {
+    symlinkSync(target, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** A small file's text; undefined where it is missing. */
+export function textIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (isMissing(error)) return undefined
     throw error
   }
 }
@@ -53,16 +92,6 @@ export async function renameIfThere(from: string, to: string): Promise<boolean> 
     return true
   } catch (error) {
     if (isMissing(error)) return false
-    throw error
-  }
-}
-
-/** The result of an operation on a file, or undefined where the file is missing. */
-export async function ifThere<T>(operation: Promise<T>): Promise<T | undefined> {
-  try {
-    return await operation
-  } catch (error) {
-    if (isMissing(error)) return undefined
     throw error
   }
 }
@@ -92,7 +121,7 @@ export async function giveFolder(path: string, { uid, gid }: Owner): Promise<voi
 
 /** Writes a file anew where somebody else may write too: never through a link that lies in its place. */
 export async function writeAnew(path: string, data: string, mode = 0o644): Promise<void> {
-  await unlinkIfThere(path)
+  unlinkIfThere(path)
   await writeFile(path, data, { flag: 'wx', mode })
 }
 

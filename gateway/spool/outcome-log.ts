@@ -1,9 +1,9 @@
 // The outcome log `<id>.log`: what became of each recipient, one JSON line each, appended by the holder of the claim only.
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs'
 import type { RelayOutcome } from '../outcome.ts'
 import type { Plan } from '../queue/jobs.ts'
 import type { Reply } from '../reply.ts'
-import { ifThere } from './disk.ts'
+import { textIfThere } from './disk.ts'
 
 /** How it ended for a recipient. `refused` is an end only while a client waits; in custody a DSN follows it. */
 export type End = 'relayed' | 'refused' | 'quarantined' | 'discarded' | 'notified'
@@ -81,32 +81,25 @@ function parse(line: string): LogLine | undefined {
 }
 
 /** The state of a log that need not be there. */
-export async function readLog(path: string): Promise<LogState> {
-  return readLines((await ifThere(readFile(path, 'utf8'))) ?? '')
-}
+export const readLog = (path: string): LogState => readLines(textIfThere(path) ?? '')
 
-/** Appends lines in one write; with `durable` they are on disk when this resolves. Says whether they are the first. */
-export async function appendLog(
-  path: string,
-  lines: readonly LogLine[],
-  durable: boolean,
-): Promise<boolean> {
-  const handle = await open(path, 'a+', 0o640)
+/** Appends lines in one write; the caller makes them durable where they must be. Says whether they are the first. */
+export function appendLog(path: string, lines: readonly LogLine[]): boolean {
+  const file = openSync(path, 'a+', 0o640)
   try {
     const text = lines.map(line => `${JSON.stringify(line)}\n`).join('')
-    const { size } = await handle.stat()
-    await handle.writeFile((await endsMidLine(handle, size)) ? `\n${text}` : text)
-    if (durable) await handle.sync()
+    const { size } = fstatSync(file)
+    writeFileSync(file, endsMidLine(file, size) ? `\n${text}` : text)
     return size === 0
   } finally {
-    await handle.close()
+    closeSync(file)
   }
 }
 
-async function endsMidLine(handle: FileHandle, size: number): Promise<boolean> {
+function endsMidLine(file: number, size: number): boolean {
   if (size === 0) return false
   const last = Buffer.alloc(1)
-  await handle.read(last, 0, 1, size - 1)
+  readSync(file, last, 0, 1, size - 1)
   return last[0] !== 10
 }
 

@@ -1,23 +1,14 @@
 // The spool: where content, claim and outcome log of a message lie, and what "in custody" means on disk.
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  stat,
-  statfs,
-  writeFile,
-} from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, statfs, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Content, Envelope, Recipient } from '../message.ts'
 import { type Claims, createClaims } from './claim.ts'
 import {
-  ifThere,
   renameIfThere,
+  statIfThere,
   syncIfThere,
   syncPath,
+  textIfThere,
   unlinkIfThere,
   writeDurably,
 } from './disk.ts'
@@ -88,7 +79,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   const envelopePath = (id: string) => path.join(folder, 'queued', `${id}.json`)
   const claims = createClaims(place('incoming'), options.identity)
 
-  const inCustody = async (id: string) => (await ifThere(stat(envelopePath(id)))) !== undefined
+  const inCustody = async (id: string) => statIfThere(envelopePath(id)) !== undefined
 
   async function setAside(name: string, cause: string): Promise<void> {
     const mark = Date.now().toString(36)
@@ -112,7 +103,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
       await syncPath(place('queued'))
     } catch (error) {
       // Not known to be durable is not in custody.
-      await unlinkIfThere(envelopePath(id))
+      unlinkIfThere(envelopePath(id))
       throw error
     }
     // What a worker logged between the first look and the rename was not yet durable (its own fsync comes after). If that
@@ -125,7 +116,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   }
 
   async function envelope(id: string): Promise<Envelope | undefined> {
-    const text = await ifThere(readFile(envelopePath(id), 'utf8'))
+    const text = textIfThere(envelopePath(id))
     if (text === undefined) return undefined
     const read = readEnvelope(id, text)
     if (typeof read === 'string') await setAside(`${id}.json`, read)
@@ -133,9 +124,9 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   }
 
   async function removeHeld(id: string): Promise<void> {
-    await unlinkIfThere(contentPath(id))
-    await unlinkIfThere(logPath(id))
-    await unlinkIfThere(incomingPath(`${id}.envelope`))
+    unlinkIfThere(contentPath(id))
+    unlinkIfThere(logPath(id))
+    unlinkIfThere(incomingPath(`${id}.envelope`))
   }
 
   async function queued(): Promise<Queued[]> {
@@ -144,7 +135,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
       // NFS keeps a file that is open elsewhere when it is removed as `.nfs…`.
       if (name.startsWith('.')) continue
       const id = idIn(name)
-      const file = await ifThere(stat(path.join(folder, 'queued', name)))
+      const file = statIfThere(path.join(folder, 'queued', name))
       if (id !== undefined && file?.isFile()) found.push({ id, modifiedAt: file.mtimeMs })
       else if (file) await setAside(name, 'not an envelope of ours')
     }
@@ -157,14 +148,14 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     newId: () => newId(),
     openContent: id => open(contentPath(id), 'wx', 0o640),
     contentPath,
-    removeContent: async id => void (await unlinkIfThere(contentPath(id))),
+    removeContent: async id => void unlinkIfThere(contentPath(id)),
     async content(id) {
-      const file = await ifThere(stat(contentPath(id)))
+      const file = statIfThere(contentPath(id))
       return file && { path: contentPath(id), sizeBytes: file.size }
     },
-    log: id => readLog(logPath(id)),
+    log: async id => readLog(logPath(id)),
     async append(id, lines) {
-      const isNew = await appendLog(logPath(id), lines, false)
+      const isNew = appendLog(logPath(id), lines)
       if (await inCustody(id)) await syncNewLog(id, isNew)
     },
     takeCustody,
@@ -172,10 +163,10 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     confirmCustody: () => syncPath(place('queued')),
     envelope,
     async endCustody(id, keepLog) {
-      await unlinkIfThere(envelopePath(id))
+      unlinkIfThere(envelopePath(id))
       await syncPath(place('queued'))
-      await unlinkIfThere(contentPath(id))
-      if (!keepLog) await unlinkIfThere(logPath(id))
+      unlinkIfThere(contentPath(id))
+      if (!keepLog) unlinkIfThere(logPath(id))
     },
     writeContent: (id, bytes) => writeFile(contentPath(id), bytes, { mode: 0o640 }),
     setAside: (id, cause) => setAside(`${id}.json`, cause),

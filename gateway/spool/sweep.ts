@@ -1,5 +1,4 @@
 // Looks through the spool for work that is due and that nobody does, and clears away what nobody needs (I4).
-import { lstat } from 'node:fs/promises'
 import { requiredScanners } from '../config/domain-settings.ts'
 import type { Config } from '../config/schema.ts'
 import type { Envelope } from '../message.ts'
@@ -7,7 +6,7 @@ import type { Events } from '../observe/events.ts'
 import type { Hints } from '../queue/hints.ts'
 import { heard } from '../queue/jobs.ts'
 import type { WorkQueue } from '../queue/queue.ts'
-import { ifThere, unlinkIfThere } from './disk.ts'
+import { statIfThere, unlinkIfThere } from './disk.ts'
 import type { LogState } from './outcome-log.ts'
 import type { Spool } from './spool.ts'
 import { REMEMBER_MS } from './unanswered.ts'
@@ -168,11 +167,11 @@ async function clear({ spool, events }: SweepOptions, known: ReadonlySet<string>
     const id = name.split('.')[0] ?? ''
     if (known.has(id)) continue
     const path = spool.incomingPath(name)
-    const file = await ifThere(lstat(path))
+    const file = statIfThere(path)
     const ageMs = file ? now - file.mtimeMs : 0
     // The log of a message whose client never heard is what its retry finds.
     if (ageMs < (name.endsWith('.log') ? REMEMBER_MS : ORPHAN_MS)) continue
     if ((await spool.inCustody(id)) || (await spool.claims.held(id))) continue
-    if (await unlinkIfThere(path)) events.orphanRemoved({ file: name, ageMs })
+    if (unlinkIfThere(path)) events.orphanRemoved({ file: name, ageMs })
   }
 }

@@ -2,9 +2,9 @@
 //
 // While a session carries a message, and after its client was lost, a symbolic link named by the fingerprint (reverse-path
 // and content) points at it. Once the client has the answer the link goes: acknowledged mail never matches.
-import { lstat, readdir, readlink, symlink } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { ifThere, unlinkIfThere } from './disk.ts'
+import { linkIfFree, statIfThere, targetIfThere, unlinkIfThere } from './disk.ts'
 import { type Identity, liveness, readIdentity, writeIdentity } from './identity.ts'
 
 /** RFC 5321 §4.5.4.1: clients retry at least every 30 minutes; within a day all but the oddest have. */
@@ -60,36 +60,31 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
   ): Promise<string | undefined> {
     for (let slot = 0; slot < SLOTS; slot++) {
       const link = at(slot)
-      try {
-        await symlink(target, link)
-        return link
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-        await taken(link)
-      }
+      if (linkIfFree(target, link)) return link
+      await taken(link)
     }
     return undefined
   }
 
   /** The message a link points at, where the process that carried it is gone. */
   async function abandoned(link: string): Promise<string | undefined> {
-    const [id, holder = ''] = ((await ifThere(readlink(link))) ?? '').split('@')
+    const [id, holder = ''] = (targetIfThere(link) ?? '').split('@')
     const owner = readIdentity(holder)
     if (!id || !owner) return undefined
     if (holder === identity) return carrying.has(id) ? undefined : id
     const state = await liveness(owner, own)
     if (state !== 'unknown') return state === 'dead' ? id : undefined
-    const stat = await ifThere(lstat(link))
+    const stat = statIfThere(link)
     return stat !== undefined && Date.now() - stat.mtimeMs > LONGEST_CARRIED_MS ? id : undefined
   }
 
   /** Those in use, of slots that are filled from the first on. */
-  async function linksIn(at: (slot: number) => string): Promise<Found[]> {
+  function linksIn(at: (slot: number) => string): Found[] {
     const found: Found[] = []
     // Those that were answered leave gaps; so many in a row are the end.
     for (let slot = 0, gaps = 0; slot < SLOTS && gaps < LONGEST_GAP; slot++) {
       const link = at(slot)
-      const target = await ifThere(readlink(link))
+      const target = targetIfThere(link)
       gaps = target === undefined ? gaps + 1 : 0
       if (target !== undefined) found.push({ link, id: target.split('@')[0] ?? '' })
     }
@@ -97,9 +92,9 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
   }
   const leftOf = (fingerprint: string) => linksIn(slot => leftAt(fingerprint, slot))
   /** A link is made among the left before it goes from the carried: looked for the other way round, it is never missed. */
-  const allOf = async (fingerprint: string) => [
-    ...(await linksIn(slot => carriedAt(fingerprint, slot))),
-    ...(await leftOf(fingerprint)),
+  const allOf = (fingerprint: string) => [
+    ...linksIn(slot => carriedAt(fingerprint, slot)),
+    ...leftOf(fingerprint),
   ]
 
   async function leave(fingerprint: string, id: string, carried: string): Promise<string> {
@@ -110,7 +105,7 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
       async () => undefined,
     )
     if (link === undefined) return carried
-    await unlinkIfThere(carried)
+    unlinkIfThere(carried)
     return link
   }
 
@@ -131,7 +126,7 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
       } finally {
         if (link === undefined) carrying.delete(id)
       }
-      for (const left of await leftOf(fingerprint)) earlier.push(left.id)
+      for (const left of leftOf(fingerprint)) earlier.push(left.id)
       if (link === undefined) return { entry: undefined, earlier }
       const entry: Entry = {
         async leave() {
@@ -139,18 +134,17 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
           if (link !== undefined) link = await leave(fingerprint, id, link)
         },
         async forget() {
-          if (link !== undefined) await unlinkIfThere(link)
+          if (link !== undefined) unlinkIfThere(link)
           carrying.delete(id)
         },
       }
       return { entry, earlier }
     },
     async has(fingerprint, id) {
-      return (await allOf(fingerprint)).some(found => found.id === id)
+      return allOf(fingerprint).some(found => found.id === id)
     },
     async forget(fingerprint, id) {
-      for (const found of await allOf(fingerprint))
-        if (found.id === id) await unlinkIfThere(found.link)
+      for (const found of allOf(fingerprint)) if (found.id === id) unlinkIfThere(found.link)
     },
     async adopt() {
       for (const name of await readdir(folder)) {
@@ -165,8 +159,8 @@ export function createUnanswered(folder: string, own: Identity): Unanswered {
       let removed = 0
       for (const name of await readdir(folder)) {
         const link = path.join(folder, name)
-        const stat = await ifThere(lstat(link))
-        if (stat && nowMs - stat.mtimeMs > REMEMBER_MS && (await unlinkIfThere(link))) removed++
+        const stat = statIfThere(link)
+        if (stat && nowMs - stat.mtimeMs > REMEMBER_MS && unlinkIfThere(link)) removed++
       }
       return removed
     },

@@ -12,7 +12,7 @@ const end = (recipient: string, as: 'relayed' | 'refused') =>
 
 test('a log that is not there says nothing', async () => {
   await using folder = await temporaryFolder()
-  const state = await readLog(path.join(folder.path, 'none.log'))
+  const state = readLog(path.join(folder.path, 'none.log'))
   assert.equal(state.sizeBytes, 0)
   assert.equal(state.attempt, 1)
   assert.equal(state.ends.size, 0)
@@ -23,13 +23,13 @@ test('an end follows a deferral, and the next attempt is known', async () => {
   const file = path.join(folder.path, 'a.log')
   const next = { attempt: 2, dueAt: 500 }
   const outcome = { recipient: 'a@x', nextHop: 'h:25', reply: reply(451, '4.0.0', 'later') }
-  await appendLog(file, [relayLine({ ...outcome, result: 'deferred' }, next, 1)], true)
-  let state = await readLog(file)
+  appendLog(file, [relayLine({ ...outcome, result: 'deferred' }, next, 1)])
+  let state = readLog(file)
   assert.equal(state.attempt, 2)
   assert.equal(state.dueAt, 500)
   assert.equal(state.deferred.get('a@x')?.nextHop, 'h:25')
-  await appendLog(file, [end('a@x', 'relayed')], false)
-  state = await readLog(file)
+  appendLog(file, [end('a@x', 'relayed')])
+  state = readLog(file)
   assert.equal(state.deferred.size, 0)
   assert.equal(state.ends.get('a@x')?.end, 'relayed')
 })
@@ -37,11 +37,11 @@ test('an end follows a deferral, and the next attempt is known', async () => {
 test('a line cut off by a crash is passed over, and spoils no later line', async () => {
   await using folder = await temporaryFolder()
   const file = path.join(folder.path, 'a.log')
-  await appendLog(file, [end('a@x', 'relayed')], false)
+  appendLog(file, [end('a@x', 'relayed')])
   await appendFile(file, '{"kind":"end","recipient":"b@')
-  assert.equal((await readLog(file)).ends.size, 1)
-  await appendLog(file, [end('c@x', 'refused')], true)
-  const state = await readLog(file)
+  assert.equal(readLog(file).ends.size, 1)
+  appendLog(file, [end('c@x', 'refused')])
+  const state = readLog(file)
   assert.deepEqual([...state.ends.keys()], ['a@x', 'c@x'])
   assert.ok((await readFile(file, 'utf8')).endsWith('}\n'))
 })
@@ -50,8 +50,8 @@ test('an end is the last word: a deferral that comes after it changes nothing', 
   await using folder = await temporaryFolder()
   const file = path.join(folder.path, 'a.log')
   const late = { kind: 'deferred', at: 2, recipient: 'a@x', attempt: 7, dueAt: 9 } as const
-  await appendLog(file, [end('a@x', 'relayed'), late], false)
-  const state = await readLog(file)
+  appendLog(file, [end('a@x', 'relayed'), late])
+  const state = readLog(file)
   assert.equal(state.deferred.size, 0)
   assert.equal(state.attempt, 1)
 })
