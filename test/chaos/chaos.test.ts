@@ -30,6 +30,7 @@ test('under kill -9 of workers, gateway, Redis and clamd the account is right', 
     seed,
     faults: SHORT,
     clients: 20,
+    longestPauseMs: 1500,
     patient: false,
   })
   const { account, record, right } = outcome

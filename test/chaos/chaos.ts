@@ -11,6 +11,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     faults: { type: 'string', default: Object.keys(FAULTS).join() },
     clients: { type: 'string', default: '20' },
+    /** Milliseconds between two faults, at most. */
+    pause: { type: 'string', default: '1500' },
     /** Copies spool, quarantine, journal and log there before they are removed. */
     keep: { type: 'string' },
   },
@@ -45,12 +47,15 @@ if (strange !== undefined) {
   process.exitCode = 2
 } else {
   const repeat = `--seconds ${values.seconds} --seed ${values.seed} --faults ${values.faults}`
-  process.stdout.write(`npm run chaos -- ${repeat} --clients ${values.clients}\n`)
+  process.stdout.write(
+    `npm run chaos -- ${repeat} --clients ${values.clients} --pause ${values.pause}\n`,
+  )
   const outcome = await run({
     seconds: Number(values.seconds),
     seed: Number(values.seed),
     faults: faults.length === 0 ? [] : faults,
     clients: Number(values.clients),
+    longestPauseMs: Number(values.pause),
     patient: Number(values.seconds) > 120,
     async look(stage, record) {
       if (values.keep === undefined) return

@@ -280,12 +280,14 @@ export const FAULTS: { readonly [name: string]: Fault } = {
 export async function misbehave(
   doing: Doing,
   names: readonly string[],
+  longestPauseMs: number,
   enough: AbortSignal,
 ): Promise<void> {
   const busy = new Set<string>()
   const running = new Set<Promise<void>>()
   while (!enough.aborted) {
-    await sleep(doing.random.between(100, 1500), undefined, { signal: enough }).catch(() => {})
+    const pauseMs = doing.random.between(100, longestPauseMs)
+    await sleep(pauseMs, undefined, { signal: enough }).catch(() => {})
     if (names.length === 0) continue
     const name = doing.random.pick(names)
     const fault = FAULTS[name]

@@ -20,6 +20,8 @@ export type RunOptions = {
   seed: number
   faults: readonly string[]
   clients: number
+  /** Between the starts of two faults. */
+  longestPauseMs: number
   /** Wait until the ledger has looked twice, however soon the spool is empty. */
   patient: boolean
   /** Keeps what is needed to find out why, and is called before the stage is struck. */
@@ -53,7 +55,7 @@ export async function run(options: RunOptions): Promise<Outcome> {
     }),
   )
   const random = streamOf(options.seed, 'faults')
-  await misbehave({ stage, random, record }, options.faults, enough)
+  await misbehave({ stage, random, record }, options.faults, options.longestPauseMs, enough)
   const mendedAt = Date.now()
   const lateClients = setTimeout(() => over.abort(), SETTLE_MS - 20_000)
   await Promise.all(clients)
