@@ -1,4 +1,5 @@
 // The content as it goes to the next hop: our fields, the filtered header section, the rest, and never one octet less.
+import { readFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { Content } from '../message.ts'
@@ -6,6 +7,8 @@ import { createHeaderFilter } from './header.ts'
 
 /** Content up to this size is read once into memory: three times as fast as a stream. */
 const SMALL_BYTES = 262_144
+/** Up to this size without a trip through the thread pool. */
+const TINY_BYTES = 65_536
 const CHUNK_BYTES = 65_536
 
 /** What the transaction has to say while its content is read. */
@@ -29,29 +32,48 @@ export type Source = {
   stream(gate: Gate): Readable
 } & AsyncDisposable
 
+/** The file, in pieces of `most` octets at most; as often as it is asked. */
+type Octets = { chunks(most: number): AsyncGenerator<Buffer> | Buffer[]; close(): Promise<void> }
+
 /** Rejects if the file can't be read, or is not as long as `content` says. */
 export async function openSource(content: Content, fields: Buffer): Promise<Source> {
-  const file = await open(content.path)
+  const octets = content.sizeBytes <= TINY_BYTES ? inMemory(content) : await inFile(content)
   try {
-    const { size } = await file.stat()
-    if (size !== content.sizeBytes) {
-      throw new Error(`content has ${size} octets instead of ${content.sizeBytes}`)
-    }
-    return await sourceOf(file, content, fields)
+    return await sourceOf(octets, content.sizeBytes, fields)
   } catch (error) {
-    await file.close()
+    await octets.close()
     throw error
   }
 }
 
-async function sourceOf(file: FileHandle, content: Content, fields: Buffer): Promise<Source> {
-  const head = await readHead(file, content.sizeBytes)
-  const sizeBytes = fields.length + content.sizeBytes - head.removedBytes
+const wrongLength = (size: number, content: Content) =>
+  new Error(`content has ${size} octets instead of ${content.sizeBytes}`)
+
+/** Just written, and so still in the system's memory: to read it at once is cheaper than to wait for it. */
+function inMemory(content: Content): Octets {
+  const bytes = readFileSync(content.path)
+  if (bytes.length !== content.sizeBytes) throw wrongLength(bytes.length, content)
+  return { chunks: () => [bytes], close: async () => undefined }
+}
+
+async function inFile(content: Content): Promise<Octets> {
+  const file = await open(content.path)
+  const { size } = await file.stat()
+  if (size !== content.sizeBytes) {
+    await file.close()
+    throw wrongLength(size, content)
+  }
+  return { chunks: most => chunks(file, size, most), close: () => file.close() }
+}
+
+async function sourceOf(octets: Octets, contentBytes: number, fields: Buffer): Promise<Source> {
+  const head = await readHead(octets, contentBytes)
+  const sizeBytes = fields.length + contentBytes - head.removedBytes
   const pieces = async function* () {
     if (head.whole !== undefined) yield Buffer.concat([fields, ...head.whole])
     else {
       yield fields
-      yield* filtered(file, content.sizeBytes)
+      yield* filtered(octets)
     }
   }
   let eightBit: boolean | undefined
@@ -73,7 +95,7 @@ async function sourceOf(file: FileHandle, content: Content, fields: Buffer): Pro
         objectMode: false,
         highWaterMark: CHUNK_BYTES,
       }),
-    [Symbol.asyncDispose]: () => file.close(),
+    [Symbol.asyncDispose]: octets.close,
   }
 }
 
@@ -99,7 +121,7 @@ async function* guarded(
 type Head = { removedBytes: number; eightBit: boolean; whole?: Buffer[] }
 
 /** Goes through the header section once, so that the size is known before anything is sent. */
-async function readHead(file: FileHandle, sizeBytes: number): Promise<Head> {
+async function readHead(octets: Octets, sizeBytes: number): Promise<Head> {
   const filter = createHeaderFilter()
   const small = sizeBytes <= SMALL_BYTES
   const whole: Buffer[] = []
@@ -109,7 +131,7 @@ async function readHead(file: FileHandle, sizeBytes: number): Promise<Head> {
     for (const piece of pieces) kept += piece.length
     if (small) whole.push(...pieces)
   }
-  for await (const chunk of chunks(file, sizeBytes, small ? SMALL_BYTES : CHUNK_BYTES)) {
+  for await (const chunk of octets.chunks(small ? SMALL_BYTES : CHUNK_BYTES)) {
     seen += chunk.length
     count(filter.push(chunk))
     if (filter.done && !small) break
@@ -119,9 +141,9 @@ async function readHead(file: FileHandle, sizeBytes: number): Promise<Head> {
   return small ? { ...head, whole } : head
 }
 
-async function* filtered(file: FileHandle, sizeBytes: number): AsyncGenerator<Buffer> {
+async function* filtered(octets: Octets): AsyncGenerator<Buffer> {
   const filter = createHeaderFilter()
-  for await (const chunk of chunks(file, sizeBytes, CHUNK_BYTES)) yield* filter.push(chunk)
+  for await (const chunk of octets.chunks(CHUNK_BYTES)) yield* filter.push(chunk)
   yield* filter.flush()
 }
 
