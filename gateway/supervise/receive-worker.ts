@@ -27,8 +27,9 @@ export async function startReceiving(start: Start, { events }: Observed): Promis
     identity,
     corrupted: (file, cause) => events.spoolCorrupt({ file, cause }),
   })
-  // Clients of a worker that died may come back at once: they must find what became of their mail.
-  await spool.unanswered.adopt()
+  // Clients of a worker that died may come back at once: they must find what became of their mail. A spool that takes
+  // nothing now keeps nobody from starting: until it does, what they look for lies where it lay.
+  await spool.unanswered.adopt().catch(error => events.fault({ where: 'adopt', error }))
   const seal = await createSeal(config.spool)
   const queue = await createQueue(config.redis, seal, (up, cause) =>
     events.engineChanged({ engine: 'redis', address: 'queue', up, ...(cause ? { cause } : {}) }),
