@@ -41,6 +41,7 @@ export async function writeDurably(path: string, data: string | Uint8Array): Pro
 
 /** Unlinks a file that need not be there; says whether it was. */
 export function unlinkIfThere(path: string): boolean {
+  if (!statIfThere(path)) return false
   try {
     unlinkSync(path)
     return true
@@ -54,8 +55,9 @@ export function unlinkIfThere(path: string): boolean {
 export const statIfThere = (path: string): Stats | undefined =>
   lstatSync(path, { throwIfNoEntry: false })
 
-/** Where a symbolic link points; undefined where it is missing. */
+/** Where a symbolic link points; undefined where it is missing, as it mostly is: to hear so by an error costs the most. */
 export function targetIfThere(path: string): string | undefined {
+  if (!statIfThere(path)) return undefined
   try {
     return readlinkSync(path)
   } catch (error) {
@@ -77,6 +79,7 @@ export function linkIfFree(target: string, path: string): boolean {
 
 /** A small file's text; undefined where it is missing. */
 export function textIfThere(path: string): string | undefined {
+  if (!statIfThere(path)) return undefined
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
