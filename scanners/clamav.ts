@@ -3,9 +3,11 @@ import { z } from 'zod'
 import type { Message } from '../gateway/message.ts'
 import type { Clamd, ClamdScan, ClamdVersion } from './clamd.ts'
 import { reportsLimits } from './clamd-limits.ts'
+import type { Sendable } from './content.ts'
 import { calledOff, type Deadline, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
-import type { About, Finding, Scanner, Verdict } from './scanner.ts'
+import { graver, isFinal, scanLeaves } from './leaves.ts'
+import type { About, Scanner, Verdict } from './scanner.ts'
 
 /** `scanners.clamav` in the configuration. */
 export const clamavSettings = z.strictObject({
@@ -46,16 +48,18 @@ const LIMITS_LOOK_MS = 300_000
 /** Throws where an address can't be understood. */
 export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
   const { createClamd } = await import('./clamd.ts')
+  const { createVerdictCache } = await import('./verdict-cache.ts')
   const clamds = new Map<string, Clamd>()
   for (const address of settings.addresses) clamds.set(address, await createClamd(address))
   const pool = createEnginePool(settings.addresses, settings)
+  const cache = createVerdictCache()
   const closing = new AbortController()
   /** Conversations cut off midway one after the other: once can be this message's fault, twice is the engine's. */
   const interruptions = new Map<string, number>()
 
   /** One try at one address; undefined where no place was free in time, or all addresses were tried. */
   async function attempt(
-    message: Message,
+    content: Sendable,
     deadline: Deadline,
     tried: Set<string>,
     outer: AbortSignal,
@@ -68,7 +72,7 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
     const patience = others ? deadline.remainingMs() / 2 : deadline.remainingMs()
     const cut = AbortSignal.any([deadline.signal, AbortSignal.timeout(Math.ceil(patience))])
     const clamd = clamds.get(engine.address) as Clamd
-    const scan = await clamd.scan(message, cut).catch(asGarbled)
+    const scan = await clamd.scan(content, cut).catch(asGarbled)
     const times = scan.interrupted ? (interruptions.get(engine.address) ?? 0) + 1 : 0
     interruptions.set(engine.address, times)
     if (scan.interrupted && !others) tried.delete(engine.address)
@@ -77,17 +81,25 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
     return scan
   }
 
-  async function scan(message: Message, signal: AbortSignal): Promise<Finding> {
-    const deadline = deadlineOf(settings.deadlineMs, signal, closing.signal)
+  async function ask(content: Sendable, deadline: Deadline, outer: AbortSignal): Promise<Verdict> {
     const tried = new Set<string>()
     let verdict: Verdict = { kind: 'failed', failure: 'slow', cause: 'no clamd was free in time' }
     for (let attempts = 0; attempts < MOST_ATTEMPTS; attempts++) {
-      const scanned = await attempt(message, deadline, tried, signal)
+      const scanned = await attempt(content, deadline, tried, outer)
       if (!scanned) break
       verdict = scanned.verdict
       if (verdict.kind !== 'failed' || verdict.failure === 'limit') break
     }
-    return { verdict }
+    return verdict
+  }
+
+  /** The message as it is, and then whatever a mail program would find in it, all before one deadline. */
+  async function judge({ content }: Message, outer: AbortSignal): Promise<Verdict> {
+    const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
+    const whole = await ask(content, deadline, outer)
+    if (isFinal(whole)) return whole
+    const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer)
+    return graver(whole, await scanLeaves(content, askLeaf, cache, deadline.signal))
   }
 
   const silent = createLimitsWatch()
@@ -102,6 +114,7 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
         return found
       }),
     )
+    cache.versionIs(JSON.stringify(versions.map(found => [found?.version, found?.signatures])))
     const about = oldest(versions.filter(found => found !== undefined))
     const warning = silent.warning()
     return about && { ...about, ...(warning === undefined ? {} : { warning }) }
@@ -110,7 +123,7 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
   return {
     name: 'clamav',
     deadlineMs: settings.deadlineMs,
-    scan,
+    scan: async (message, signal) => ({ verdict: await judge(message, signal) }),
     version,
     engines: () => pool.states(),
     [Symbol.asyncDispose]: async () => closing.abort(),

@@ -5,9 +5,8 @@
 // waits for that socket; and its result counts only together with the octets clamd really sent.
 import { Readable } from 'node:stream'
 import NodeClam from 'clamscan'
-import type { Message } from '../gateway/message.ts'
 import { type ClamscanResult, judgeReply } from './clamd-reply.ts'
-import { CutShort, pieces } from './content.ts'
+import { CutShort, pieces, type Sendable } from './content.ts'
 import { type EngineSocket, openEngine, parseEngineAddress } from './engine-socket.ts'
 import type { Verdict } from './scanner.ts'
 
@@ -21,7 +20,7 @@ export type ClamdScan = {
 
 export type Clamd = {
   /** Never rejects. When `signal` aborts, the connection is cut and the verdict is `failed` (`slow`). */
-  scan(message: Message, signal: AbortSignal): Promise<ClamdScan>
+  scan(content: Sendable, signal: AbortSignal): Promise<ClamdScan>
   /** Undefined where clamd does not answer before `signal` aborts. */
   version(signal: AbortSignal): Promise<ClamdVersion | undefined>
 }
@@ -39,15 +38,15 @@ export async function createClamd(address: string): Promise<Clamd> {
     Object.create(base, { _initSocket: { value: () => Promise.resolve(socket) } })
 
   return {
-    async scan(message, signal) {
-      if (message.content.sizeBytes === 0)
+    async scan(content, signal) {
+      if (content.sizeBytes === 0)
         return { verdict: failed('garbled', 'empty content'), interrupted: false }
       const socket = await openEngine(address, signal)
       let source: Readable | undefined
       try {
         if (socket.destroyed)
           return { verdict: signal.aborted ? tooSlow() : lost(socket), interrupted: false }
-        source = Readable.from(pieces(message.content, socket), {
+        source = Readable.from(pieces(content, socket), {
           objectMode: false,
           highWaterMark: 1,
         })

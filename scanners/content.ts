@@ -1,8 +1,12 @@
-// Reads a message's content from the spool in pieces, no faster than the engine takes them.
+// Reads a message's content, or something out of it, in pieces, no faster than the engine takes them.
 import { open } from 'node:fs/promises'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Content } from '../gateway/message.ts'
 import type { EngineSocket } from './engine-socket.ts'
+import { type Octets, windows } from './mime/octets.ts'
+
+/** What can be sent to an engine: a message, or something out of one. */
+export type Sendable = Content | Octets
 
 const PIECE_BYTES = 65_536
 /** How long the rest of a reply that came too early is waited for. */
@@ -16,25 +20,27 @@ export class CutShort extends Error {}
  * Ends only when all of it was sent: half a message must never count as scanned. So it throws `CutShort` where the
  * engine replies before its time, and another error where the content can't be read or isn't as long as it should be.
  */
-export async function* pieces(content: Content, socket: EngineSocket): AsyncGenerator<Buffer> {
-  const file = await open(content.path)
-  try {
-    let sent = 0
-    for (;;) {
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES)
-      if (bytesRead === 0) break
-      // A turn of the loop lets an engine's "too long, I'm closing" be read before we write into a closed socket.
-      await turn()
-      await socket.drained()
-      await expectSilence(socket)
-      sent += bytesRead
-      yield buffer.subarray(0, bytesRead)
-    }
-    if (sent !== content.sizeBytes)
-      throw new Error(`it has ${sent} octets instead of ${content.sizeBytes}`)
+export async function* pieces(content: Sendable, socket: EngineSocket): AsyncGenerator<Buffer> {
+  let sent = 0
+  for await (const piece of 'path' in content ? fromFile(content) : windows(content)) {
+    // A turn of the loop lets an engine's "too long, I'm closing" be read before we write into a closed socket.
+    await turn()
+    await socket.drained()
     await expectSilence(socket)
-  } finally {
-    await file.close()
+    sent += piece.length
+    yield piece
+  }
+  if (sent !== content.sizeBytes)
+    throw new Error(`it has ${sent} octets instead of ${content.sizeBytes}`)
+  await expectSilence(socket)
+}
+
+async function* fromFile(content: Content): AsyncGenerator<Buffer> {
+  await using file = await open(content.path)
+  for (;;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
   }
 }
 

@@ -12,8 +12,11 @@ const BLOB_LETTERS = 64
 const BLOB_ALPHABET = 10
 /** From so many letters on, a word behind a blob, which may be its last line, is always taken with it. */
 const LARGE_LETTERS = 262_144
-const PIECE = /[\w+/-]{16,}={0,2}/g
-const FIRST_PIECE = /^[\w+/-]+={0,2}/
+/** Letters in a row that may be a piece of a blob. */
+const PIECE_LETTERS = 16
+const LETTERS = new Uint8Array(256)
+for (let code = 0; code < 256; code++)
+  LETTERS[code] = /[\w+/-]/.test(String.fromCharCode(code)) ? 1 : 0
 const GAP = /^[\s"'>,\\]{0,64}$/
 const TAIL = /[\s"'>,\\]{1,16}[\w+/-]{1,15}={0,2}/y
 const BEGIN = /^(?:begin(-base64)?[ \t]+[0-7]{3,4}\b|=ybegin )[^\n]*\n?/gim
@@ -96,15 +99,31 @@ function cutOf(text: string): number {
   return edge > 0 ? edge + 1 : text.length
 }
 
+/** Rows of letters, with up to two equals signs behind. A row long enough covers a place looked at: the rest is skipped. */
 function* piecesIn(text: string, continues: boolean): Generator<Range> {
-  const first = continues ? FIRST_PIECE.exec(text) : null
-  if (first) yield { from: 0, to: first[0].length }
-  PIECE.lastIndex = 0
-  for (const match of text.matchAll(PIECE)) {
-    if (first && match.index < first[0].length) continue
-    yield { from: match.index, to: match.index + match[0].length }
+  const first = continues ? rowEnd(text, 0) : 0
+  if (first > 0) yield { from: 0, to: padded(text, first) }
+  for (let at = first + PIECE_LETTERS - 1; at < text.length; at += PIECE_LETTERS) {
+    if (!isLetter(text, at)) continue
+    let from = at
+    while (from > first && isLetter(text, from - 1)) from--
+    const to = rowEnd(text, at)
+    if (to - from < PIECE_LETTERS) continue
+    yield { from, to: padded(text, to) }
+    at = to
   }
 }
+
+const isLetter = (text: string, at: number): boolean => LETTERS[text.charCodeAt(at) & 0xff] === 1
+
+function rowEnd(text: string, from: number): number {
+  let end = from
+  while (end < text.length && isLetter(text, end)) end++
+  return end
+}
+
+const padded = (text: string, end: number): number =>
+  text[end] !== '=' ? end : text[end + 1] === '=' ? end + 2 : end + 1
 
 /** A blob of several pieces may start with a word that only stands before it, so it is read from the second too. */
 async function* open(octets: Octets, blob: Blob, session: Session): AsyncGenerator<Piece> {

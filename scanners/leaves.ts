@@ -1,0 +1,76 @@
+// Has an engine look at everything that some mail program would open from a message, each thing as a file of its own.
+import path from 'node:path'
+import type { Content } from '../gateway/message.ts'
+import type { Sendable } from './content.ts'
+import { bundle } from './mime/bundle.ts'
+import type { Reason } from './mime/limits.ts'
+import { createScratch } from './mime/octets.ts'
+import { type Leaf, readLeaves } from './mime/reader.ts'
+import type { Verdict } from './scanner.ts'
+import type { VerdictCache } from './verdict-cache.ts'
+
+/** Leaves up to this size go to the engine together, in a batch of at most so many octets and leaves. */
+const SMALL_BYTES = 65_536
+const BATCH_BYTES = 1024 * 1024
+const BATCH_LEAVES = 500
+
+/**
+ * Clean only where all of it was read and every leaf is clean. A virus in one ends it; so does an engine that
+ * can't say. Where the reader gave up, that is the verdict unless a leaf read until then is infected.
+ */
+export async function scanLeaves(
+  content: Content,
+  ask: (leaf: Sendable) => Promise<Verdict>,
+  cache: VerdictCache,
+  signal: AbortSignal,
+): Promise<Verdict> {
+  using scratch = createScratch(path.dirname(content.path))
+  const reading = readLeaves(scratch.open(content.path, content.sizeBytes), scratch, signal)
+  let verdict: Verdict = { kind: 'clean' }
+  let batch: Leaf[] = []
+  let batchBytes = 0
+  const judge = async (leaves: Leaf[]): Promise<void> => {
+    const [first] = leaves
+    if (!first) return
+    const found = await ask(leaves.length === 1 ? first.octets : bundle(leaves))
+    if (found.kind === 'clean') for (const leaf of leaves) cache.keep(leaf)
+    verdict = graver(verdict, found)
+  }
+  const judgeBatch = async (): Promise<void> => {
+    const leaves = batch
+    batch = []
+    batchBytes = 0
+    await judge(leaves)
+  }
+  for (;;) {
+    const { value, done } = await reading.next()
+    if (done) {
+      await judgeBatch()
+      return graver(verdict, ending(value, signal))
+    }
+    if (cache.isClean(value)) continue
+    if (value.octets.sizeBytes > SMALL_BYTES) await judge([value])
+    else {
+      batch.push(value)
+      batchBytes += value.octets.sizeBytes
+      if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_LEAVES) await judgeBatch()
+    }
+    if (isFinal(verdict)) return verdict
+  }
+}
+
+function ending(reason: Reason | undefined, signal: AbortSignal): Verdict {
+  if (signal.aborted || reason === 'too-slow')
+    return { kind: 'failed', failure: 'slow', cause: 'the message was not read in time' }
+  return reason === undefined ? { kind: 'clean' } : { kind: 'unscannable', reason }
+}
+
+/** Nothing that could still be found would change it, or nothing can be found any more. */
+export const isFinal = (verdict: Verdict): boolean =>
+  verdict.kind === 'infected' || (verdict.kind === 'failed' && verdict.failure !== 'limit')
+
+const GRAVITY = ['clean', 'unscannable', 'failed', 'infected']
+
+/** The first of two where they weigh the same. */
+export const graver = (one: Verdict, other: Verdict): Verdict =>
+  GRAVITY.indexOf(other.kind) > GRAVITY.indexOf(one.kind) ? other : one
