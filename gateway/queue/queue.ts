@@ -22,6 +22,8 @@ export type WorkQueue = {
   /** Adds a job, or does nothing where one of this id is waiting or active. Rejects within 5 s where Redis is away. */
   scan(job: ScanJob): Promise<void>
   relay(job: RelayJob): Promise<void>
+  /** Whether a job for this attempt is waiting or active; false where Redis can't say. */
+  underWay(job: ScanJob): Promise<boolean>
   /** Jobs by queue and state. */
   counts(): Promise<{ queue: QueueName; state: string; count: number }[]>
   reachable(): boolean
@@ -67,6 +69,11 @@ export async function createQueue(
     scan: job => add('scan', job),
     relay: job => add('relay', job),
     reachable: () => redis.status === 'ready',
+    async underWay(job) {
+      if (redis.status !== 'ready') return false
+      const found = Promise.all(QUEUES.map(name => queues[name].getJob(jobId(job))))
+      return (await within(ADD_DEADLINE_MS, found).catch(() => [])).some(one => one != null)
+    },
     async counts() {
       if (redis.status !== 'ready') return []
       const rows = QUEUES.map(async queue => {

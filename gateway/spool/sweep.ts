@@ -15,8 +15,8 @@ import { REMEMBER_MS } from './unanswered.ts'
 const SWEEP_MS = 60_000
 /** What is due between two sweeps is added this promptly. */
 const TICK_MS = 500
-/** A message just taken into custody still has its first job: it is given this long. */
-const FIRST_JOB_MS = 60_000
+/** A message just taken into custody still has its first job: it is given this long to be seen in the queue. */
+const FIRST_JOB_MS = 2000
 /** A message that somebody has claimed, or that Redis would not take, is looked at again after this. */
 const AGAIN_MS = 5000
 /** Messages looked at in one tick. */
@@ -29,7 +29,7 @@ const ORPHAN_MS = 3_600_000
 export type SweepOptions = {
   config: () => Pick<Config, 'scanners'>
   spool: Spool
-  queue: Pick<WorkQueue, 'scan' | 'relay'>
+  queue: Pick<WorkQueue, 'scan' | 'relay' | 'underWay'>
   hints: Pick<Hints, 'listenAsSweep'>
   events: Pick<Events, 'sweepDone' | 'orphanRemoved' | 'fault'>
 }
@@ -68,6 +68,8 @@ export function createSweep(options: SweepOptions): Sweep {
       return
     }
     const job = { envelope, attempt: log.attempt }
+    // Its first job has written nothing yet: as long as there is one, another would only scan it again.
+    if (log.sizeBytes === 0 && (await options.queue.underWay(job))) return
     const decided = log.plan && heard(log.plan, requiredScanners(options.config()))
     const open = envelope.recipients.some(r => !log.ends.has(r.address))
     const adding =

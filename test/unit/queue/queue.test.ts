@@ -52,8 +52,28 @@ test('an attempt is queued once, however often it is added, and another attempt 
   await until('both to be done', () => done.length === 2)
   assert.deepEqual(done.map(job => job.attempt).sort(), [1, 2])
   await until('the first to be forgotten', async () => !(await looker.getJob(jobId(first))))
+  assert.equal(await held.queue.underWay(first), false)
   await held.queue.scan(first)
   await until('it to be done again', () => done.length === 3)
+})
+
+test('a job is under way while it waits and while it is done, in either queue', async () => {
+  const [scanned, relayed] = [await job(), await job()]
+  await held.queue.scan(scanned)
+  await held.queue.relay({ ...relayed, plan: { recipients: [] } })
+  assert.equal(await held.queue.underWay(scanned), true)
+  assert.equal(await held.queue.underWay(relayed), true)
+  assert.equal(await held.queue.underWay({ ...scanned, attempt: 2 }), false)
+  const end = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  await using _ = await consume(async () => {
+    begun.resolve()
+    await end.promise
+  })
+  await begun.promise
+  assert.equal(await held.queue.underWay(scanned), true)
+  end.resolve()
+  await until('it to be over', async () => !(await held.queue.underWay(scanned)))
 })
 
 test('a job that throws is told by its id, and may be added again', async () => {

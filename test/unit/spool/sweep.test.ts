@@ -16,6 +16,7 @@ async function startSweeping() {
   const stack = new AsyncDisposableStack()
   const house = stack.use(await startRelaying())
   const added: { queue: 'scan' | 'relay'; job: ScanJob | RelayJob }[] = []
+  const underWay = new Set<string>()
   let away = false
   const add = (queue: 'scan' | 'relay') => async (job: ScanJob | RelayJob) => {
     if (away) throw new Error('Redis is not reachable')
@@ -27,7 +28,11 @@ async function startSweeping() {
       createSweep({
         config: () => house.config,
         spool: house.spool,
-        queue: { scan: add('scan'), relay: add('relay') },
+        queue: {
+          scan: add('scan'),
+          relay: add('relay'),
+          underWay: async ({ envelope }) => underWay.has(envelope.id),
+        },
         hints: {
           listenAsSweep(heard) {
             tell = heard
@@ -39,6 +44,7 @@ async function startSweeping() {
   return {
     house,
     added,
+    underWay,
     open,
     tell: (id: string) => tell(id),
     redis(up: boolean) {
@@ -227,4 +233,18 @@ test('mail that kills whoever takes it up is set aside, whole, and told', async 
   assert.match(String(house.events.of('spoolCorrupt')[0]?.cause), /died/)
   const names = await readdir(path.join(house.folder, 'corrupt'))
   assert.ok(names.some(name => name.startsWith(`${id}.eml`)))
+})
+
+test('a first job that is lost is made up for within seconds, one under way is left alone', async () => {
+  await using sweeping = await startSweeping()
+  const { house, underWay } = sweeping
+  const carried = await house.custody()
+  const lost = await house.custody()
+  for (const { id } of [carried, lost]) await backdate(queuedFile(house, id), 3000)
+  underWay.add(carried.id)
+  sweeping.open()
+  await until('the lost one to be added', () => sweeping.ids().includes(lost.id))
+  assert.deepEqual(sweeping.ids(), [lost.id])
+  underWay.delete(carried.id)
+  await until('the other to be added', () => sweeping.ids().includes(carried.id))
 })
