@@ -1,0 +1,97 @@
+// What `npm run bench` is told on its command line: cells, peers, how often and how long.
+import { parseArgs } from 'node:util'
+import { PEERS, type PeerName } from './peers.ts'
+
+/** One load: `size:sessions:perConnection`, as `4096:10:keep`, `51200:50:1` or `mix:10:keep`. */
+export type Cell = {
+  name: string
+  /** Octets of content of every message, or a mix of them. */
+  size: number | 'mix'
+  sessions: number
+  /** Messages on one connection; `keep` sends all of a session's on one. */
+  perConnection: number | 'keep'
+}
+
+export type Arguments = {
+  cells: Cell[]
+  peers: PeerName[]
+  /** How often each cell is measured at each peer; medians are reported. */
+  repeat: number
+  /** How long clients begin messages; what they began is waited for. */
+  seconds: number
+  /** Before the first cell of each peer, so that nobody is measured cold. */
+  warmSeconds: number
+  seed: number
+  /** Merged into our gateway's configuration, key by key. */
+  config: { [key: string]: unknown }
+  json: string | undefined
+}
+
+const CELLS = '4096:10:keep,4096:50:keep,4096:50:1,51200:10:keep,1048576:10:keep'
+/** Beyond these a cell measures the tool. */
+const MOST = { size: 64 * 2 ** 20, sessions: 500, repeat: 100, seconds: 3600 }
+
+/** Throws an error that says what is wrong with them. */
+export function argumentsOf(argv: string[]): Arguments {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      cells: { type: 'string', default: CELLS },
+      peers: { type: 'string', default: 'sallyport,postfix,clamav-milter' },
+      repeat: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '3' },
+      warm: { type: 'string', default: '2' },
+      seed: { type: 'string', default: '1' },
+      config: { type: 'string', default: '{}' },
+      json: { type: 'string' },
+    },
+  })
+  return {
+    cells: values.cells.split(',').map(cellOf),
+    peers: values.peers.split(',').map(peerOf),
+    repeat: count('--repeat', values.repeat, MOST.repeat),
+    seconds: amount('--seconds', values.seconds),
+    warmSeconds: amount('--warm', values.warm),
+    seed: count('--seed', values.seed, 2 ** 31),
+    config: configOf(values.config),
+    json: values.json,
+  }
+}
+
+function cellOf(name: string): Cell {
+  const [size = '', sessions = '', per = '', ...more] = name.split(':')
+  if (more.length > 0 || per === '') throw new Error(`a cell is size:sessions:per, not ${name}`)
+  return {
+    name,
+    size: size === 'mix' ? 'mix' : count(`size in ${name}`, size, MOST.size),
+    sessions: count(`sessions in ${name}`, sessions, MOST.sessions),
+    perConnection: per === 'keep' ? 'keep' : count(`messages in ${name}`, per, 1_000_000),
+  }
+}
+
+function peerOf(name: string): PeerName {
+  const known = PEERS.find(peer => peer === name)
+  if (known === undefined) throw new Error(`no peer ${name}; there are ${PEERS.join(', ')}`)
+  return known
+}
+
+function configOf(text: string): { [key: string]: unknown } {
+  const value: unknown = JSON.parse(text)
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error('--config wants a JSON object')
+  return { ...value }
+}
+
+function count(what: string, text: string, most: number): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < 1 || value > most)
+    throw new Error(`${what} is a whole number from 1 to ${most}, not ${text}`)
+  return value
+}
+
+function amount(what: string, text: string): number {
+  const value = Number(text)
+  if (!(value >= 0 && value <= MOST.seconds))
+    throw new Error(`${what} is a number of seconds up to ${MOST.seconds}, not ${text}`)
+  return value
+}

@@ -1,0 +1,106 @@
+// One cell at one peer: the load is sent, all of it is waited for and checked, and what it took is counted.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { accountOf, wrongsOf } from './account.ts'
+import type { Cell } from './arguments.ts'
+import type { Backends } from './backends.ts'
+import type { LoadOrder, LoadResult } from './load.ts'
+import type { Peer } from './peers.ts'
+import { cpuOf, type Part, type Snapshot, snapshot, watchMemory } from './processes.ts'
+import type { SinkReport } from './sink.ts'
+import { type Percentiles, percentiles } from './statistics.ts'
+import type { Tool } from './tool.ts'
+
+export type Measure = {
+  /** Messages that reached their end, inside or refused as infected, per second from the first MAIL to the last end. */
+  rate: number
+  messages: number
+  dotToReplyMs: Percentiles
+  endToEndMs: Percentiles
+  /** Milliseconds of CPU per message, by part. */
+  cpuMs: { [part: string]: number }
+  /** The most that the peer's own processes had, summed PSS. */
+  peakMiB: number
+  /** What went wrong; empty where everything is as it must be. */
+  wrongs: string[]
+}
+
+/** Nothing new inside for so long, what is missing is lost. */
+const LOST_MS = 30_000
+/** What a gateway still does for a message after it has arrived is part of its cost. */
+const AFTERMATH_MS = 200
+
+let runs = 0
+
+export async function measure(
+  peer: Peer,
+  cell: Cell,
+  tools: { load: Tool; backends: Backends },
+  options: { seconds: number; seed: number },
+): Promise<Measure> {
+  const { load, backends } = tools
+  const run = `r${process.pid}x${++runs}`
+  await backends.sink.ask({ run })
+  const parts: Part[] = [
+    ...peer.parts,
+    { name: 'clamd', roots: [backends.clamd.pid()] },
+    { name: 'slapd', roots: [process.pid], only: 'slapd' },
+    { name: 'load', roots: [load.pid] },
+    { name: 'sink', roots: [backends.sink.pid] },
+  ]
+  using memory = watchMemory(peer.parts)
+  const before = snapshot()
+  const order: LoadOrder = {
+    ...{ run, port: peer.port, size: cell.size, sessions: cell.sessions },
+    ...{ perConnection: cell.perConnection, seconds: options.seconds },
+    ...{ seed: options.seed, contentSeed: Math.floor(Math.random() * 2 ** 31) },
+  }
+  const result = (await load.ask(order)) as LoadResult
+  await allInside(backends.sink, result)
+  await sleep(AFTERMATH_MS)
+  const after = snapshot()
+  const { arrivals, strange } = (await backends.sink.ask('report')) as SinkReport
+  const account = accountOf(result.sent, arrivals)
+  const messages = account.arrived + account.refused
+  const startedAt = result.sent.reduce((least, m) => Math.min(least, m.startedAt), Infinity)
+  return {
+    messages,
+    rate: messages === 0 ? 0 : (1000 * messages) / (account.endedAt - startedAt),
+    dotToReplyMs: percentiles(result.sent.map(m => m.repliedAt - m.dotAt)),
+    endToEndMs: percentiles(account.endToEndMs),
+    cpuMs: perMessage(parts, before, after, messages),
+    peakMiB: memory.peak(),
+    wrongs: [
+      ...wrongsOf(account, peer.scans),
+      ...(strange > 0 ? [`${strange} that nobody sent`] : []),
+      ...(result.faultCount > 0
+        ? [`${result.faultCount} faults: ${result.faults.join('; ')}`]
+        : []),
+      ...(messages === 0 ? ['nothing arrived'] : []),
+    ],
+  }
+}
+
+/** Waits for every acknowledged recipient, as long as more of them come. */
+async function allInside(sink: Tool, { sent }: LoadResult): Promise<void> {
+  const wanted = sent.reduce((sum, m) => sum + (m.code === 250 ? m.recipients.length : 0), 0)
+  let count = -1
+  let changedAt = Date.now()
+  while (Date.now() - changedAt < LOST_MS) {
+    const got = Number(await sink.ask('count'))
+    if (got >= wanted) return
+    if (got !== count) changedAt = Date.now()
+    count = got
+    await sleep(20)
+  }
+}
+
+function perMessage(
+  parts: readonly Part[],
+  before: Snapshot,
+  after: Snapshot,
+  messages: number,
+): Measure['cpuMs'] {
+  return Object.fromEntries(
+    parts.map(part => [part.name, (cpuOf(after, part) - cpuOf(before, part)) / messages]),
+  )
+}

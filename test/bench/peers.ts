@@ -1,0 +1,72 @@
+// Who can be measured: us, us without holding the dot, and what others run for the same job.
+import { startGateway } from '../support/gateway.ts'
+import type { Backends } from './backends.ts'
+import { DOMAIN } from './plan.ts'
+import { postfixMissing, startPostfix } from './postfix.ts'
+import type { Part } from './processes.ts'
+
+export type Peer = {
+  port: number
+  /** Whether infected mail must stay outside. */
+  scans: boolean
+  /** What is its own; memory is theirs together. */
+  parts: Part[]
+} & AsyncDisposable
+
+/** `sink` is nobody: the load talks to the inside itself, which is as fast as the tool can be. */
+export const PEERS = ['sallyport', 'sallyport-custody', 'postfix', 'clamav-milter', 'sink'] as const
+export type PeerName = (typeof PEERS)[number]
+
+export const isOurs = (name: PeerName): boolean => name.startsWith('sallyport')
+
+/** Why a peer can't be measured here; undefined where it can. */
+export function missing(name: PeerName): string | undefined {
+  if (name === 'postfix') return postfixMissing(false)
+  return name === 'clamav-milter' ? postfixMissing(true) : undefined
+}
+
+type Overrides = { [key: string]: unknown }
+
+export async function startPeer(
+  name: PeerName,
+  backends: Backends,
+  overrides: Overrides,
+): Promise<Peer> {
+  switch (name) {
+    case 'sallyport':
+      return startOurs(backends, overrides)
+    case 'sallyport-custody':
+      return startOurs(backends, { ...overrides, hold: { seconds: 0 } })
+    case 'postfix':
+      return startPostfix(backends, 'none')
+    case 'clamav-milter':
+      return startPostfix(backends, 'clamav-milter')
+    case 'sink':
+      return { port: backends.sinkPort, scans: false, parts: [], async [Symbol.asyncDispose]() {} }
+  }
+}
+
+async function startOurs(backends: Backends, overrides: Overrides): Promise<Peer> {
+  const { slapd, clamd, sinkPort } = backends
+  const gateway = await startGateway({
+    config: {
+      redis: 'embedded',
+      domains: { [DOMAIN]: { nextHop: `smtp://127.0.0.1:${sinkPort}`, directory: 'people' } },
+      directory: { people: { ldap: { urls: [slapd.url], base: slapd.base } } },
+      scanners: { clamav: { addresses: [clamd.unix] } },
+      limits: { exempt: ['127.0.0.0/8'] },
+      log: { level: 'warn' },
+      ...overrides,
+    },
+  })
+  const roots = [gateway.pid()]
+  return {
+    port: gateway.port,
+    scans: true,
+    parts: [
+      { name: 'gateway', roots, without: 'redis-server' },
+      { name: 'redis', roots, only: 'redis-server' },
+    ],
+    [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose](),
+  }
+}

@@ -1,0 +1,148 @@
+// A private Postfix that relays to the sink, alone or with a milter; its settings as Debian ships it, fsync included.
+import { existsSync } from 'node:fs'
+import { chown, mkdir, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { freePort, listening, start, temporaryFolder, until, userOf } from '../support/process.ts'
+import type { Backends } from './backends.ts'
+import type { Peer } from './peers.ts'
+import { DOMAIN } from './plan.ts'
+
+type MilterProgram = { pid: number; socket: string } & AsyncDisposable
+
+const PROGRAMS = {
+  postfix: '/usr/sbin/postfix',
+  master: '/usr/lib/postfix/sbin/master',
+  ldap: '/usr/lib/postfix/postfix-ldap.so',
+  milter: '/usr/sbin/clamav-milter',
+}
+
+/** Why it can't be measured here; undefined where it can. */
+export function postfixMissing(withMilter: boolean): string | undefined {
+  const { milter, ...others } = PROGRAMS
+  const wanted = [...Object.values(others), ...(withMilter ? [milter] : [])]
+  const missing = wanted.find(file => !existsSync(file))
+  if (missing !== undefined) return `${missing} is not installed`
+  return userOf('postfix') ? undefined : 'Postfix wants to be started by root'
+}
+
+const mainCf = (folder: string, sinkPort: number, milter: string | undefined) => `
+compatibility_level = 3.6
+queue_directory = ${folder}/queue
+data_directory = ${folder}/data
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = gw.${DOMAIN}
+mydestination =
+local_recipient_maps =
+alias_maps =
+alias_database =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+relay_domains = ${DOMAIN}
+relay_recipient_maps = proxy:ldap:${folder}/etc/ldap.cf
+smtpd_relay_restrictions = reject_unauth_destination
+relay_transport = relay:[127.0.0.1]:${sinkPort}
+disable_dns_lookups = yes
+smtpd_peername_lookup = no
+smtpd_tls_security_level = none
+smtp_tls_security_level = none
+message_size_limit = 52428800
+maillog_file = ${folder}/log
+maillog_file_prefixes = ${folder}
+${milter === undefined ? '' : `smtpd_milters = unix:${milter}\nmilter_default_action = tempfail`}
+`
+const ldapCf = (url: string, base: string) => `
+server_host = ${url}
+search_base = ${base}
+version = 3
+bind = no
+domain = ${DOMAIN}
+query_filter = (mail=%s)
+result_attribute = mail
+`
+const masterCf = (port: number) => `
+127.0.0.1:${port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+`
+
+const milterConf = (folder: string, clamdSocket: string) => `
+MilterSocket unix:${folder}/milter.sock
+MilterSocketMode 666
+FixStaleSocket true
+Foreground true
+ClamdSocket unix:${clamdSocket}
+OnClean Accept
+OnInfected Reject
+OnFail Defer
+AddHeader Replace
+LogFile ${folder}/milter.log
+LogInfected Basic
+MaxFileSize 64M
+TemporaryDirectory ${folder}
+`
+
+export async function startPostfix(
+  backends: Backends,
+  filter: 'none' | 'clamav-milter',
+): Promise<Peer> {
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(await temporaryFolder('bench-postfix'))
+  const milter =
+    filter === 'none' ? undefined : stack.use(await startMilter(folder.path, backends.clamd.socket))
+  const port = await freePort()
+  const { slapd, sinkPort } = backends
+  for (const name of ['etc', 'queue', 'data']) await mkdir(path.join(folder.path, name))
+  const user = userOf('postfix')
+  if (user) await chown(path.join(folder.path, 'data'), user.uid, user.gid)
+  const config = path.join(folder.path, 'etc')
+  await writeFile(path.join(config, 'main.cf'), mainCf(folder.path, sinkPort, milter?.socket))
+  await writeFile(path.join(config, 'master.cf'), masterCf(port))
+  await writeFile(path.join(config, 'ldap.cf'), ldapCf(slapd.url, slapd.base))
+  const check = await start(PROGRAMS.postfix, ['-c', config, 'check'])
+  if ((await check.ended) !== 0) throw new Error(`postfix check: ${check.output()}`)
+  const master = stack.use(await start(PROGRAMS.master, ['-c', config, '-s']))
+  await until('Postfix to listen', () => listening(port)).catch(async error => {
+    const log = await readFile(path.join(folder.path, 'log'), 'utf8').catch(() => '')
+    throw new Error(`${error} ${master.output()} ${log}`)
+  })
+  const running = stack.move()
+  return {
+    port,
+    scans: milter !== undefined,
+    parts: [
+      { name: 'gateway', roots: [master.pid] },
+      ...(milter ? [{ name: 'milter', roots: [milter.pid] }] : []),
+    ],
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  }
+}
+
+async function startMilter(folder: string, clamdSocket: string): Promise<MilterProgram> {
+  const socket = path.join(folder, 'milter.sock')
+  const file = path.join(folder, 'clamav-milter.conf')
+  await writeFile(file, milterConf(folder, clamdSocket))
+  const program = await start(PROGRAMS.milter, ['-c', file])
+  await until('clamav-milter to listen', () => existsSync(socket)).catch(error => {
+    throw new Error(`${error} ${program.output()}`)
+  })
+  return { socket, pid: program.pid, [Symbol.asyncDispose]: () => program.stop() }
+}
