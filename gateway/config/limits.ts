@@ -17,6 +17,9 @@ export const limits = z.strictObject({
   connectionsPerClient: count(1, 100_000, 50).describe(
     'Connections at once from one client address.',
   ),
+  held: count(1, 100_000, 300).describe(
+    'Messages whose final dot waits for its answer at once, of one receive process.',
+  ),
   recipients: count(1, 100_000, 1000).describe(
     'Recipients in one transaction; RFC 5321 §4.5.3.1.8 asks for at least 100.',
   ),

@@ -12,7 +12,7 @@ export type Events = {
   // Receive
   connectionOpened(e: { listener: string; address: string }): void
   connectionClosed(e: { listener: string; address: string; durationMs: number }): void
-  /** A fixed word: `total`, `per-client`, `stopping`, `not-ready`. */
+  /** A fixed word: `total`, `per-client`, `stopping`, `not-ready`, `busy`. */
   connectionRefused(e: { listener: string; address: string; reason: string }): void
   sessionSecured(e: { listener: string; address: string; version: string; cipher: string }): void
   /** `command` is one of CONNECT HELO MAIL RCPT DATA; `reason` a fixed kebab-case word. */

@@ -8,8 +8,10 @@ import { type Reply, reply } from '../reply.ts'
 import type { HoldDot, IncomingStore } from './answer.ts'
 import type { Gate } from './conversation.ts'
 import { createDoor, type Door, networks, plainAddress } from './limits.ts'
+import { createPlaces } from './places.ts'
 import { GatewayServer } from './protocol.ts'
 import { createRecipients } from './recipient.ts'
+import { BUSY } from './refusals.ts'
 import { createSession, type Shared } from './session.ts'
 import { type Certificates, loadCertificates } from './tls.ts'
 
@@ -37,6 +39,8 @@ export type Receive = {
   /** Stops accepting; a message on its way is finished. Resolves when all are gone, or were destroyed after `graceMs`. */
   stop(graceMs: number): Promise<void>
   connections(): number
+  /** Whether clients were refused just now because the most messages are held already. */
+  busy(): boolean
 } & AsyncDisposable
 
 const RATE_WINDOW_MS = 60_000
@@ -46,7 +50,7 @@ const DISABLED = ['AUTH', 'WIZ', 'SHELL', 'KILL', 'HELP', 'XCLIENT', 'XFORWARD',
 type Trust = { certificates: Certificates | undefined; proxies: (address: string) => boolean }
 type Port = { name: string; server: GatewayServer; trust: Trust }
 
-const BUSY: Record<'total' | 'per-client', Reply> = {
+const CROWDED: Record<'total' | 'per-client', Reply> = {
   total: reply(421, '4.7.0', 'Too many connections, try again later'),
   'per-client': reply(421, '4.7.0', 'Too many connections from you, try again later'),
 }
@@ -81,8 +85,10 @@ function createGate(name: string, trust: () => Trust, inside: Inside): Gate {
       const address = plainAddress(raw)
       const why = shared.unready()
       if (why) return refuse(address, 'not-ready', reply(421, '4.3.2', why.text))
+      if (shared.places.full())
+        return refuse(address, BUSY.reason, reply(421, '4.3.2', BUSY.reply.text))
       const full = door.enter(address)
-      return full === undefined ? undefined : refuse(address, full, BUSY[full])
+      return full === undefined ? undefined : refuse(address, full, CROWDED[full])
     },
     open(line, entered) {
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -182,6 +188,7 @@ export async function createReceive(options: ReceiveOptions): Promise<Receive> {
   const work = new Set<Promise<unknown>>()
   const shared: Shared = {
     ...options,
+    places: createPlaces(() => shared.config.limits.held),
     unready: () => options.unready(),
     recipients: createRecipients(config, directories, events),
     rateWindowMs: options.rateWindowMs ?? RATE_WINDOW_MS,
@@ -236,6 +243,7 @@ export async function createReceive(options: ReceiveOptions): Promise<Receive> {
     },
     stop,
     connections: () => door.count,
+    busy: shared.places.busy,
     [Symbol.asyncDispose]: () => stop(0),
   }
 }

@@ -1,5 +1,4 @@
 // One client's conversation: what is asked of it at each command, its transaction, and what its final dot is answered.
-import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { Check, CheckInput, Stage } from '../../policies/policy.ts'
 import type { Config } from '../config/schema.ts'
@@ -11,8 +10,22 @@ import { askChecks } from './checks.ts'
 import { parseMail, parseRcpt, type Refusal } from './command.ts'
 import { receiveContent } from './content.ts'
 import type { DataAnswer, Line, Session } from './conversation.ts'
-import { Budget, clientNetwork, isIdle } from './limits.ts'
+import { fingerprint } from './fingerprint.ts'
+import { Budget, isIdle } from './limits.ts'
+import type { Places } from './places.ts'
 import type { Recipients } from './recipient.ts'
+import {
+  BAD_HELO,
+  BUSY,
+  FAULT,
+  LOST,
+  NESTED,
+  NO_MAIL,
+  refused,
+  STOPPING,
+  TOO_BIG,
+  TOO_MANY,
+} from './refusals.ts'
 
 /** What all sessions share; `config` and `recipients` are replaced by a reload. */
 export type Shared = {
@@ -22,6 +35,7 @@ export type Shared = {
   readonly store: IncomingStore
   readonly checks: readonly Check[]
   readonly hold: HoldDot
+  readonly places: Places
   unready(): Reply | undefined
   /** The rate of DATA is measured over each of these. */
   readonly rateWindowMs: number
@@ -41,27 +55,6 @@ type Transaction = {
 
 const OK_MAIL = reply(250, '2.1.0', 'Sender accepted')
 const OK_RCPT = reply(250, '2.1.5', 'Recipient accepted')
-const FAULT = reply(451, '4.3.0', 'Local error, try again later')
-const LOST: Refusal = { reason: 'lost', reply: reply(451, '4.4.2', 'Connection lost') }
-const refused = (reason: string, code: number, enhanced: string, text: string): Refusal => ({
-  reason,
-  reply: reply(code, enhanced, text),
-})
-const BAD_HELO = refused('helo-syntax', 501, '5.5.4', 'Name is not printable ASCII')
-const NESTED = refused('sequence', 503, '5.5.1', 'A mail transaction is open already')
-const NO_MAIL = refused('sequence', 503, '5.5.1', 'MAIL comes first')
-const TOO_MANY = refused('too-many-recipients', 452, '4.5.3', 'Too many recipients')
-const TOO_BIG = refused('size', 552, '5.3.4', 'Message too big')
-const STOPPING = refused('stopping', 421, '4.3.2', 'Service closing, try again later')
-
-/**
- * Names a reverse-path and a content from one network, so that a client's retry is recognised. Whoever else has
- * the same message must not make it count as delivered: they may have done so in order to have it quarantined.
- */
-export function fingerprint(client: string, reversePath: string, sha256: string): string {
-  const named = [clientNetwork(client), reversePath, sha256].join('\0')
-  return createHash('sha256').update(named).digest('hex').slice(0, 40)
-}
 
 class ClientSession implements Session {
   readonly #shared: Shared
@@ -104,7 +97,10 @@ class ClientSession implements Session {
   admit(command: string): Reply | undefined {
     if (isIdle(command)) this.#budget.idled()
     const reason = this.#budget.exceeded(this.#shared.config.limits.errors)
-    if (!reason) return undefined
+    if (!reason) {
+      const sending = command === 'DATA' && this.#transaction?.recipients.length
+      return sending && this.#shared.places.full() ? this.#refuse(command, BUSY) : undefined
+    }
     return this.#refuse(command, refused(reason, 421, '4.7.0', 'Too many errors'))
   }
 
@@ -118,13 +114,14 @@ class ClientSession implements Session {
 
   async mail(line: Buffer): Promise<Reply> {
     const answer = await this.#guard('MAIL', async () => {
-      const { config, unready } = this.#shared
+      const { config, unready, places } = this.#shared
       const command = parseMail(line, { smtpUtf8: config.smtpUtf8 })
       if ('refusal' in command) return this.#refuse('MAIL', command.refusal)
       if (this.#transaction) return this.#refuse('MAIL', NESTED)
       if ((command.sizeBytes ?? 0) > config.maxMessageSize) return this.#refuse('MAIL', TOO_BIG)
       const why = unready()
       if (why) return this.#refuse('MAIL', { reason: 'not-ready', reply: why })
+      if (places.full()) return this.#refuse('MAIL', BUSY)
       const reversePath = command.mailbox?.address ?? ''
       const objection = await this.#asked('MAIL', 'mail', { reversePath })
       if (objection) return objection
@@ -230,7 +227,11 @@ class ClientSession implements Session {
   }
 
   async #holdDot(envelope: Envelope): Promise<DataAnswer> {
-    const { store, hold, track } = this.#shared
+    const { store, hold, track, places } = this.#shared
+    // Many may have begun to send while there still was one.
+    using place = places.take()
+    if (!place) await store.removeContent(envelope.id)
+    if (!place) return { reply: this.#refuse('DATA', BUSY) }
     const path = store.contentPath(envelope.id)
     const message = { envelope, content: { path, sizeBytes: envelope.sizeBytes } }
     const dotAt = performance.now()

@@ -55,6 +55,7 @@ export async function startReceiving(start: Start, { events }: Observed): Promis
     reasons: () => [
       ...(space.short() ? ['the spool is short of space'] : []),
       ...(queue.reachable() ? [] : ['Redis is not reachable']),
+      ...(receive.busy() ? ['as many messages are held as may be'] : []),
     ],
     async reload(next) {
       const fresh = await createDirectories(next.directory, events.engineChanged)

@@ -89,6 +89,49 @@ describe('the door', { concurrency: 6 }, () => {
     assert.equal(await exchange(ground.port, ''), '421 4.3.2 Spool is full\r\n')
   })
 
+  it('holds no more messages at once than it may, says so at every stage, and recovers', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const config = receiveConfig({ limits: { held: 1 } })
+    await using ground = await startReceive({ config, until: promise })
+    const { port, receive } = ground
+    const open = async (...commands: string[]) => {
+      const client = await connectSmtp({ port })
+      for (const command of ['EHLO client.test', ...commands]) await client.command(command)
+      return client
+    }
+    const begun = ['MAIL FROM:<a@client.test>', 'RCPT TO:<user@example.org>']
+    using first = await open(...begun, 'DATA')
+    using atDot = await open(...begun, 'DATA')
+    using atData = await open(...begun)
+    using atMail = await open()
+    assert.equal(receive.busy(), false)
+    const content = Buffer.from('Subject: x\r\n\r\nx\r\n')
+    await first.writeContent(content)
+    await until('the first to be held', () => ground.held.length === 1)
+    await atDot.writeContent(content)
+    const said = [
+      await atDot.read(),
+      await atData.command('DATA'),
+      await atMail.command('MAIL FROM:<a@client.test>'),
+    ]
+    assert.deepEqual(
+      said.map(({ code, enhanced }) => `${code} ${enhanced}`),
+      ['452 4.3.1', '452 4.3.1', '452 4.3.1'],
+    )
+    assert.match(await exchange(port, ''), /^421 4\.3\.2 Too much mail at once/)
+    assert.equal(receive.busy(), true)
+    assert.deepEqual(
+      ground.events.of('commandRefused').map(({ command, reason }) => `${command} ${reason}`),
+      ['DATA busy', 'DATA busy', 'MAIL busy'],
+    )
+    resolve()
+    assert.equal((await first.read()).code, 250)
+    assert.equal((await atMail.command('MAIL FROM:<a@client.test>')).code, 250)
+    assert.equal((await atData.command('DATA')).code, 354)
+    assert.equal((await ground.files()).length, 2)
+    await until('calm', () => !receive.busy())
+  })
+
   it('hears who talks too early, in one segment or two', async () => {
     await using ground = await startReceive()
     assert.match(
