@@ -73,10 +73,14 @@ export async function run(options: RunOptions): Promise<Outcome> {
   return { account, record, settledMs, ledger, right }
 }
 
-const custody = async ({ spool }: Stage): Promise<string[]> =>
+export const custody = async ({ spool }: Pick<Stage, 'spool'>): Promise<string[]> =>
   (await readdir(path.join(spool, 'queued'))).filter(name => name.endsWith('.json'))
 
-async function settled(stage: Stage, since: number): Promise<number | undefined> {
+/** Milliseconds since `since` until nothing is in custody; undefined where it does not come to that. */
+export async function settled(
+  stage: Pick<Stage, 'spool'>,
+  since: number,
+): Promise<number | undefined> {
   while (Date.now() - since < SETTLE_MS) {
     if ((await custody(stage)).length === 0) return Date.now() - since
     await sleep(200)
@@ -102,7 +106,7 @@ async function ledgerOf({ gateway }: Stage): Promise<{ [part: string]: number }>
 }
 
 /** How often each recipient's message lies in the quarantine, by number and address. */
-async function quarantined({ state }: Stage): Promise<Map<string, number>> {
+export async function quarantined({ state }: Pick<Stage, 'state'>): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
   const place = (...names: string[]) => path.join(state, 'quarantine', ...names)
   for (const file of await readdir(place('decisions')).catch(() => [])) {
