@@ -37,9 +37,12 @@ export async function* pieces(content: Sendable, socket: EngineSocket): AsyncGen
 
 async function* fromFile(content: Content): AsyncGenerator<Buffer> {
   await using file = await open(content.path)
-  for (;;) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES)
+  for (let left = content.sizeBytes; ; ) {
+    // One octet more than there should be, to see what shouldn't; and no large buffer for a small message.
+    const room = Math.min(PIECE_BYTES, Math.max(0, left) + 1)
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(room), 0, room)
     if (bytesRead === 0) return
+    left -= bytesRead
     yield buffer.subarray(0, bytesRead)
   }
 }

@@ -17,6 +17,8 @@ export type Octets = {
 export const WINDOW_BYTES = 65_536
 /** Up to this length a slice is taken from a window kept: header sections lie close together. */
 const NEAR_BYTES = 16_384
+const CRUMB_BYTES = 1_024
+const CRUMBS = 512
 
 export function inMemory(buffer: Buffer): Octets {
   return {
@@ -109,13 +111,20 @@ export function createScratch(folder: string): Scratch {
 function createSink(budget: Budget, nameless: () => number): Sink {
   const { leafBytes, memoryBytes } = budget.limits
   let chunks: Buffer[] = []
+  /** Decoders of lines write a few octets at a time: these are put together before they cost more than they hold. */
+  let crumbs: Buffer[] = []
   let heldBytes = 0
   let sizeBytes = 0
+  const gather = (): void => {
+    if (crumbs.length > 0) chunks.push(Buffer.concat(crumbs))
+    crumbs = []
+  }
   let file: number | undefined
   const spill = (): void => {
     file ??= nameless()
-    for (const chunk of chunks)
-      for (let done = 0; done < chunk.length; ) done += writeSync(file, chunk, done)
+    gather()
+    const all = Buffer.concat(chunks)
+    for (let done = 0; done < all.length; ) done += writeSync(file, all, done)
     chunks = []
     heldBytes = 0
   }
@@ -129,13 +138,16 @@ function createSink(budget: Budget, nameless: () => number): Sink {
         budget.stop('too-large')
         return false
       }
-      chunks.push(chunk)
+      if (chunk.length >= CRUMB_BYTES) gather()
+      if (chunk.length >= CRUMB_BYTES) chunks.push(chunk)
+      else if (crumbs.push(chunk) >= CRUMBS) gather()
       sizeBytes += chunk.length
       heldBytes += chunk.length
       if (heldBytes > memoryBytes) spill()
       return true
     },
     finish() {
+      gather()
       if (file === undefined) return inMemory(Buffer.concat(chunks))
       spill()
       return inFile(file, 0, sizeBytes)

@@ -85,9 +85,11 @@ test('10,000 parts, and a bomb of 42 KB: under 2 s and 100 MB', async () => {
   assert.ok(bomb.length < 70_000)
   for (const message of [parts(9_990), bomb]) {
     const before = process.memoryUsage.rss()
-    const startedAt = performance.now()
+    const startedAt = process.cpuUsage()
     const { leaves, reason } = await read(message, { onDisk: true })
-    assert.ok(performance.now() - startedAt < 2_000)
+    // Of the processor, since the machine may be busy with other tests.
+    const used = process.cpuUsage(startedAt)
+    assert.ok(used.user + used.system < 2_000_000, JSON.stringify(used))
     assert.ok(process.memoryUsage.rss() - before < 100 * 1024 * 1024)
     assert.ok(message === bomb ? reason === 'too-large' : leaves.length === 9_990)
   }
