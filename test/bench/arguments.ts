@@ -19,6 +19,8 @@ export type Arguments = {
   repeat: number
   /** How long clients begin messages; what they began is waited for. */
   seconds: number
+  /** At most so many are sent in one turn. */
+  messages: number
   /** Before the first cell of each peer, so that nobody is measured cold. */
   warmSeconds: number
   seed: number
@@ -40,6 +42,7 @@ export function argumentsOf(argv: string[]): Arguments {
       peers: { type: 'string', default: 'sallyport,postfix,clamav-milter' },
       repeat: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '3' },
+      messages: { type: 'string', default: '1000000' },
       warm: { type: 'string', default: '2' },
       seed: { type: 'string', default: '1' },
       config: { type: 'string', default: '{}' },
@@ -51,6 +54,7 @@ export function argumentsOf(argv: string[]): Arguments {
     peers: values.peers.split(',').map(peerOf),
     repeat: count('--repeat', values.repeat, MOST.repeat),
     seconds: amount('--seconds', values.seconds),
+    messages: count('--messages', values.messages, 1_000_000),
     warmSeconds: amount('--warm', values.warm),
     seed: count('--seed', values.seed, 2 ** 31),
     config: configOf(values.config),

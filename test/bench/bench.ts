@@ -5,10 +5,12 @@ import { type Arguments, argumentsOf, type Cell } from './arguments.ts'
 import { startBackends } from './backends.ts'
 import { type Measure, measure } from './measure.ts'
 import { missing, type Peer, type PeerName, startPeer } from './peers.ts'
-import { type CellMeasures, type Row, rowsOf, tableOf } from './report.ts'
+import { type CellMeasures, rowsOf, tableOf, turnsOf } from './report.ts'
 import { startTool } from './tool.ts'
 
 const WARM: Cell = { name: 'warm', size: 4096, sessions: 10, perConnection: 'keep' }
+/** Characters of a peer's own log, shown when something went wrong. */
+const LOG_SHOWN = 2000
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
 function there(names: readonly PeerName[]): PeerName[] {
@@ -19,36 +21,49 @@ function there(names: readonly PeerName[]): PeerName[] {
   })
 }
 
-async function bench(options: Arguments, interrupted: AbortSignal): Promise<Row[]> {
+/** Measures one cell at everybody in turn. */
+async function inTurn(
+  cell: Cell,
+  peers: ReadonlyMap<PeerName, Peer>,
+  turns: number,
+  once: (name: PeerName, peer: Peer, turn: number) => Promise<Measure>,
+): Promise<CellMeasures> {
+  const measures: CellMeasures = { cell, peers: new Map() }
+  for (const name of peers.keys()) measures.peers.set(name, [])
+  for (let turn = 0; turn < turns; turn++)
+    for (const [name, peer] of peers) {
+      const result = await once(name, peer, turn)
+      measures.peers.get(name)?.push(result)
+      progress(cell, turn, name, result)
+      if (result.wrongs.length > 0 && peer.said() !== '')
+        process.stderr.write(`${name} says: ${peer.said().slice(-LOG_SHOWN)}\n`)
+    }
+  return measures
+}
+
+async function bench(options: Arguments, interrupted: AbortSignal): Promise<CellMeasures[]> {
   await using stack = new AsyncDisposableStack()
   const backends = stack.use(await startBackends())
   const load = stack.use(await startTool('load.ts'))
   const peers = new Map<PeerName, Peer>()
   for (const name of there(options.peers))
     peers.set(name, stack.use(await startPeer(name, backends, options.config)))
-  const once = (name: PeerName, peer: Peer, cell: Cell, seconds: number, seed: number) => {
-    interrupted.throwIfAborted()
-    return measure(peer, cell, { load, backends }, { seconds, seed }).catch(error => {
-      throw new Error(`${name}, ${cell.name}: ${error}`, { cause: error })
+  const cellInTurn = (cell: Cell, turns: number, seconds: number) =>
+    inTurn(cell, peers, turns, (name, peer, turn) => {
+      interrupted.throwIfAborted()
+      const order = { seconds, messages: options.messages, seed: options.seed + turn }
+      return measure(peer, cell, { load, backends }, order).catch(error => {
+        throw new Error(`${name}, ${cell.name}: ${error}\n${peer.said().slice(-LOG_SHOWN)}`)
+      })
     })
-  }
-  if (options.warmSeconds > 0)
-    for (const [name, peer] of peers)
-      await once(name, peer, WARM, options.warmSeconds, options.seed)
-  const rows: Row[] = []
+  if (options.warmSeconds > 0) await cellInTurn(WARM, 1, options.warmSeconds)
+  const all: CellMeasures[] = []
   for (const cell of options.cells) {
-    const measures: CellMeasures = { cell, peers: new Map([...peers].map(([name]) => [name, []])) }
-    for (let turn = 0; turn < options.repeat; turn++)
-      for (const [name, peer] of peers) {
-        const result = await once(name, peer, cell, options.seconds, options.seed + turn)
-        measures.peers.get(name)?.push(result)
-        progress(cell, turn, name, result)
-      }
-    const found = rowsOf(measures)
-    rows.push(...found)
-    say(`\n${cell.name}  (size:sessions:per connection)\n${tableOf(found)}\n`)
+    const measures = await cellInTurn(cell, options.repeat, options.seconds)
+    all.push(measures)
+    say(`\n${cell.name}  (size:sessions:per connection)\n${tableOf(rowsOf(measures))}\n`)
   }
-  return rows
+  return all
 }
 
 function progress(cell: Cell, turn: number, name: PeerName, { rate, wrongs }: Measure): void {
@@ -72,9 +87,17 @@ async function main(): Promise<void> {
   const cores = availableParallelism()
   say(`${cores} cores, ${cpus()[0]?.model}, ${options.repeat} turns of ${options.seconds} s each`)
   const startedAt = new Date().toISOString()
-  const rows = await bench(options, interrupted.signal)
+  const measures = await bench(options, interrupted.signal)
+  const rows = measures.flatMap(rowsOf)
   if (options.json !== undefined) {
-    const report = { startedAt, cores, node: process.version, arguments: options, rows }
+    const report = {
+      startedAt,
+      cores,
+      node: process.version,
+      arguments: options,
+      rows,
+      turns: turnsOf(measures),
+    }
     await writeFile(options.json, `${JSON.stringify(report, undefined, 1)}\n`)
   }
   const isRight = rows.every(row => row.wrongs.length === 0)

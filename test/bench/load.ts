@@ -11,6 +11,8 @@ export type LoadOrder = {
   sessions: number
   perConnection: number | 'keep'
   seconds: number
+  /** At most. */
+  messages: number
   /** Of what the messages are; the same for every peer. */
   seed: number
   /** Of what is in them; never the same. */
@@ -48,7 +50,8 @@ async function send(order: LoadOrder): Promise<LoadResult> {
   const plans = plansOf(order.size, order.seed)
   const result: LoadResult = { sent: [], faults: [], faultCount: 0 }
   const end = now() + order.seconds * 1000
-  const goesOn = () => now() < end && result.faultCount < MOST_FAULTS
+  let begun = 0
+  const goesOn = () => now() < end && begun < order.messages && result.faultCount < MOST_FAULTS
   const fault = (what: string) => {
     result.faultCount++
     if (result.faults.length < FAULTS_KEPT) result.faults.push(what)
@@ -60,8 +63,10 @@ async function send(order: LoadOrder): Promise<LoadResult> {
       try {
         await expect(session, undefined, 220)
         await expect(session, 'EHLO load.test\r\n', 250)
-        for (let count = 0; count < most && goesOn(); count++)
+        for (let count = 0; count < most && goesOn(); count++) {
+          begun++
           await message(session, plans.next().value)
+        }
         await expect(session, 'QUIT\r\n', 221)
       } catch (error) {
         fault(error instanceof Error ? error.message : String(error))

@@ -35,7 +35,7 @@ export async function measure(
   peer: Peer,
   cell: Cell,
   tools: { load: Tool; backends: Backends },
-  options: { seconds: number; seed: number },
+  options: { seconds: number; messages: number; seed: number },
 ): Promise<Measure> {
   const { load, backends } = tools
   const run = `r${process.pid}x${++runs}`
@@ -51,8 +51,8 @@ export async function measure(
   const before = snapshot()
   const order: LoadOrder = {
     ...{ run, port: peer.port, size: cell.size, sessions: cell.sessions },
-    ...{ perConnection: cell.perConnection, seconds: options.seconds },
-    ...{ seed: options.seed, contentSeed: Math.floor(Math.random() * 2 ** 31) },
+    ...{ perConnection: cell.perConnection, ...options },
+    ...{ contentSeed: Math.floor(Math.random() * 2 ** 31) },
   }
   const result = (await load.ask(order)) as LoadResult
   await allInside(backends.sink, result)

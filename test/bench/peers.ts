@@ -11,18 +11,27 @@ export type Peer = {
   scans: boolean
   /** What is its own; memory is theirs together. */
   parts: Part[]
+  /** Its log so far, where it has one on its standard output. */
+  said(): string
 } & AsyncDisposable
 
 /** `sink` is nobody: the load talks to the inside itself, which is as fast as the tool can be. */
-export const PEERS = ['sallyport', 'sallyport-custody', 'postfix', 'clamav-milter', 'sink'] as const
+export const PEERS = [
+  'sallyport',
+  'sallyport-custody',
+  'postfix',
+  'clamav-milter',
+  'rspamd',
+  'sink',
+] as const
 export type PeerName = (typeof PEERS)[number]
 
 export const isOurs = (name: PeerName): boolean => name.startsWith('sallyport')
 
 /** Why a peer can't be measured here; undefined where it can. */
 export function missing(name: PeerName): string | undefined {
-  if (name === 'postfix') return postfixMissing(false)
-  return name === 'clamav-milter' ? postfixMissing(true) : undefined
+  if (name === 'postfix') return postfixMissing()
+  return name === 'clamav-milter' || name === 'rspamd' ? postfixMissing(name) : undefined
 }
 
 type Overrides = { [key: string]: unknown }
@@ -38,11 +47,15 @@ export async function startPeer(
     case 'sallyport-custody':
       return startOurs(backends, { ...overrides, hold: { seconds: 0 } })
     case 'postfix':
-      return startPostfix(backends, 'none')
+      return startPostfix(backends)
     case 'clamav-milter':
-      return startPostfix(backends, 'clamav-milter')
+    case 'rspamd':
+      return startPostfix(backends, name)
     case 'sink':
-      return { port: backends.sinkPort, scans: false, parts: [], async [Symbol.asyncDispose]() {} }
+      return {
+        ...{ port: backends.sinkPort, scans: false, parts: [], said: () => '' },
+        async [Symbol.asyncDispose]() {},
+      }
   }
 }
 
@@ -67,6 +80,7 @@ async function startOurs(backends: Backends, overrides: Overrides): Promise<Peer
       { name: 'gateway', roots, without: 'redis-server' },
       { name: 'redis', roots, only: 'redis-server' },
     ],
+    said: gateway.output,
     [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose](),
   }
 }

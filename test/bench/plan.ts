@@ -35,10 +35,11 @@ export const userAddress = (number: number): string => `user${number}@${DOMAIN}`
 /** Endless; the same seed gives the same messages. */
 export function* plansOf(size: Cell['size'], seed: number): Generator<Plan, never> {
   const random = streamOf(seed, `plan of ${size}`)
+  const sizes = sizesOf(random)
   for (let sequence = 0; ; sequence++) {
     const first = 1 + (sequence % USERS)
     yield size === 'mix'
-      ? mixed(sequence, first, random, seed)
+      ? mixed(sequence, first, random, sizes)
       : {
           sequence,
           sizeBytes: size,
@@ -49,12 +50,10 @@ export function* plansOf(size: Cell['size'], seed: number): Generator<Plan, neve
   }
 }
 
-function mixed(sequence: number, first: number, random: Random, seed: number): Plan {
+function mixed(sequence: number, first: number, random: Random, sizes: Iterator<number>): Plan {
   const infected = random.chance(MIX.infected)
   const isRepeated = random.chance(MIX.repeated) && !infected
   const repeated = isRepeated ? random.between(0, MIX.attachments - 1) : undefined
-  // The same attachment has the same size wherever it is.
-  const sizes = repeated === undefined ? random : streamOf(seed, `attachment ${repeated}`)
   const recipients = Array.from(
     { length: random.chance(MIX.several) ? random.between(2, 5) : 1 },
     (_, i) => {
@@ -63,12 +62,34 @@ function mixed(sequence: number, first: number, random: Random, seed: number): P
       return { exists, address: exists ? userAddress(number) : `nobody${number}@${DOMAIN}` }
     },
   )
-  return { sequence, sizeBytes: logNormal(sizes), recipients, infected, repeated }
+  // The same attachment has the same size wherever it is.
+  const sizeBytes =
+    repeated === undefined ? sizes.next().value : sizeAt((repeated + 0.5) / MIX.attachments)
+  return { sequence, sizeBytes, recipients, infected, repeated }
 }
 
-function logNormal(random: Random): number {
-  // Box and Muller; 1 - next() is never 0.
-  const normal = Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next())
-  const size = MIX.medianBytes * Math.exp(MIX.sigma * normal)
+/**
+ * Every hundred of them has each hundredth of the distribution once, in an order of its own: a rare giant more
+ * or less would otherwise decide who is faster, since the slower get fewer of the same messages.
+ */
+function* sizesOf(random: Random): Generator<number, never> {
+  for (;;) {
+    const order = Array.from({ length: 100 }, (_, i) => ({ i, at: random.next() }))
+    for (const { i } of order.sort((a, b) => a.at - b.at)) yield sizeAt((i + 0.5) / 100)
+  }
+}
+
+/** The size that this share of messages does not exceed. */
+function sizeAt(share: number): number {
+  const size = MIX.medianBytes * Math.exp(MIX.sigma * normalQuantile(share))
   return Math.round(Math.min(MIX.mostBytes, Math.max(MIX.leastBytes, size)))
+}
+
+/** Hastings' approximation (Abramowitz and Stegun, 26.2.23): off by less than 0.00045. */
+function normalQuantile(share: number): number {
+  if (share > 0.5) return -normalQuantile(1 - share)
+  const t = Math.sqrt(-2 * Math.log(share))
+  const above = 2.515517 + t * (0.802853 + t * 0.010328)
+  const below = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308))
+  return above / below - t
 }

@@ -4,28 +4,25 @@ import { chown, mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { freePort, listening, start, temporaryFolder, until, userOf } from '../support/process.ts'
 import type { Backends } from './backends.ts'
+import { MILTER_PROGRAMS, type Milter, type MilterName, startMilter } from './milters.ts'
 import type { Peer } from './peers.ts'
 import { DOMAIN } from './plan.ts'
-
-type MilterProgram = { pid: number; socket: string } & AsyncDisposable
 
 const PROGRAMS = {
   postfix: '/usr/sbin/postfix',
   master: '/usr/lib/postfix/sbin/master',
   ldap: '/usr/lib/postfix/postfix-ldap.so',
-  milter: '/usr/sbin/clamav-milter',
 }
 
-/** Why it can't be measured here; undefined where it can. */
-export function postfixMissing(withMilter: boolean): string | undefined {
-  const { milter, ...others } = PROGRAMS
-  const wanted = [...Object.values(others), ...(withMilter ? [milter] : [])]
+/** Why it can't be measured here, with this milter or alone; undefined where it can. */
+export function postfixMissing(milter?: MilterName): string | undefined {
+  const wanted = [...Object.values(PROGRAMS), ...(milter ? [MILTER_PROGRAMS[milter]] : [])]
   const missing = wanted.find(file => !existsSync(file))
   if (missing !== undefined) return `${missing} is not installed`
   return userOf('postfix') ? undefined : 'Postfix wants to be started by root'
 }
 
-const mainCf = (folder: string, sinkPort: number, milter: string | undefined) => `
+const mainCf = (folder: string, sinkPort: number, milter: Milter | undefined) => `
 compatibility_level = 3.6
 queue_directory = ${folder}/queue
 data_directory = ${folder}/data
@@ -50,7 +47,12 @@ smtp_tls_security_level = none
 message_size_limit = 52428800
 maillog_file = ${folder}/log
 maillog_file_prefixes = ${folder}
-${milter === undefined ? '' : `smtpd_milters = unix:${milter}\nmilter_default_action = tempfail`}
+${milter === undefined ? '' : milterCf(milter)}
+`
+const milterCf = ({ socket, settings }: Milter) => `
+smtpd_milters = unix:${socket}
+milter_default_action = tempfail
+${settings}
 `
 const ldapCf = (url: string, base: string) => `
 server_host = ${url}
@@ -84,37 +86,18 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 `
 
-const milterConf = (folder: string, clamdSocket: string) => `
-MilterSocket unix:${folder}/milter.sock
-MilterSocketMode 666
-FixStaleSocket true
-Foreground true
-ClamdSocket unix:${clamdSocket}
-OnClean Accept
-OnInfected Reject
-OnFail Defer
-AddHeader Replace
-LogFile ${folder}/milter.log
-LogInfected Basic
-MaxFileSize 64M
-TemporaryDirectory ${folder}
-`
-
-export async function startPostfix(
-  backends: Backends,
-  filter: 'none' | 'clamav-milter',
-): Promise<Peer> {
+export async function startPostfix(backends: Backends, scanner?: MilterName): Promise<Peer> {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await temporaryFolder('bench-postfix'))
-  const milter =
-    filter === 'none' ? undefined : stack.use(await startMilter(folder.path, backends.clamd.socket))
+  const { socket } = backends.clamd
+  const milter = scanner && stack.use(await startMilter(scanner, folder.path, socket))
   const port = await freePort()
   const { slapd, sinkPort } = backends
   for (const name of ['etc', 'queue', 'data']) await mkdir(path.join(folder.path, name))
   const user = userOf('postfix')
   if (user) await chown(path.join(folder.path, 'data'), user.uid, user.gid)
   const config = path.join(folder.path, 'etc')
-  await writeFile(path.join(config, 'main.cf'), mainCf(folder.path, sinkPort, milter?.socket))
+  await writeFile(path.join(config, 'main.cf'), mainCf(folder.path, sinkPort, milter))
   await writeFile(path.join(config, 'master.cf'), masterCf(port))
   await writeFile(path.join(config, 'ldap.cf'), ldapCf(slapd.url, slapd.base))
   const check = await start(PROGRAMS.postfix, ['-c', config, 'check'])
@@ -132,17 +115,7 @@ export async function startPostfix(
       { name: 'gateway', roots: [master.pid] },
       ...(milter ? [{ name: 'milter', roots: [milter.pid] }] : []),
     ],
+    said: () => master.output(),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   }
-}
-
-async function startMilter(folder: string, clamdSocket: string): Promise<MilterProgram> {
-  const socket = path.join(folder, 'milter.sock')
-  const file = path.join(folder, 'clamav-milter.conf')
-  await writeFile(file, milterConf(folder, clamdSocket))
-  const program = await start(PROGRAMS.milter, ['-c', file])
-  await until('clamav-milter to listen', () => existsSync(socket)).catch(error => {
-    throw new Error(`${error} ${program.output()}`)
-  })
-  return { socket, pid: program.pid, [Symbol.asyncDispose]: () => program.stop() }
 }

@@ -52,6 +52,14 @@ export function rowsOf({ cell, peers }: CellMeasures): Row[] {
   })
 }
 
+/** Every single measure, in no order but that of cell, peer and turn. */
+export const turnsOf = (all: readonly CellMeasures[]) =>
+  all.flatMap(({ cell, peers }) =>
+    [...peers].flatMap(([peer, measures]) =>
+      measures.map((measure, turn) => ({ cell: cell.name, peer, turn: turn + 1, ...measure })),
+    ),
+  )
+
 const HEADINGS = [
   ...['peer', 'msg/s', '(least-most)', '× postfix', '× best', 'dot 50/95/99 ms'],
   ...['end to end 50/95/99 ms', 'CPU ms: gateway', 'redis', 'milter', 'clamd', 'slapd'],
