@@ -23,9 +23,12 @@ const BINARY = [
   'BZh',
 ]
 const PROBE_BYTES = 64
+/** Less is looked at by the engine, but has no room for a field and what it describes, or for a blob. */
+const LEAST_BYTES = 32
 
 export async function* openPiece(piece: Piece, session: Session): AsyncGenerator<Piece> {
   const { octets } = piece
+  if (octets.sizeBytes < LEAST_BYTES && piece.as !== 'message') return
   const probe = octets.slice(0, PROBE_BYTES).toString('latin1')
   if (probe.startsWith('\x78\x9f\x3e\x22')) yield* openTnef(octets, session)
   if (probe.startsWith('\x30')) yield* openCms(octets, session)
