@@ -11,7 +11,7 @@ import { createCustodyLook } from '../spool/custody-look.ts'
 import { accountFor, become, needsRoot, prepareFolders } from './account.ts'
 import { startEmbedded } from './embedded.ts'
 import { journalFolder, newInstance, observe } from './instance.ts'
-import type { Role, Start, WorkerKind } from './messages.ts'
+import { ROLES, type Role, type Start, type WorkerKind } from './messages.ts'
 import { createWorkers, type Workers } from './workers.ts'
 
 /** SIGTERM to exit takes 30 seconds at most: receive first, then the others. */
@@ -45,7 +45,10 @@ export async function runPrimary(options: RunOptions): Promise<number> {
     folders: { spool: config.spool, state: config.state },
     certificates: () => certificatesOf(config.listen),
   })
-  const ledger = createLedger({ folder: journalFolder(config), instance, metrics })
+  // Whoever shares the spool, or does only some of the journey, sees mail come and go that others account for.
+  const partly = ROLES.some(role => !roles.includes(role))
+  const shared = partly || config.spool !== path.join(config.state, 'spool')
+  const ledger = createLedger({ folder: journalFolder(config), instance, metrics, shared })
   const look = createCustodyLook(path.join(config.spool, 'queued'))
   await ledger.reconcile(look)
   const reconciling = setInterval(() => {

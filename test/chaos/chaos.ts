@@ -4,12 +4,14 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { FAULTS } from './faults.ts'
 import { type Outcome, run } from './run.ts'
+import { LAYOUTS } from './stage.ts'
 
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     faults: { type: 'string', default: Object.keys(FAULTS).join() },
+    layout: { type: 'string', default: 'one' },
     clients: { type: 'string', default: '20' },
     /** Milliseconds between two faults, at most. */
     pause: { type: 'string', default: '1500' },
@@ -42,18 +44,23 @@ function show({ account, record, settledMs, ledger, right }: Outcome): void {
 
 const faults = values.faults.split(',').filter(name => name !== 'none')
 const strange = faults.find(name => !(name in FAULTS))
-if (strange !== undefined) {
+const layout = LAYOUTS.find(name => name === values.layout)
+if (layout === undefined) {
+  process.stderr.write(`no layout ${values.layout}; there are ${LAYOUTS.join(', ')}\n`)
+  process.exitCode = 2
+} else if (strange !== undefined) {
   process.stderr.write(`no fault ${strange}; there are ${Object.keys(FAULTS).join(', ')}\n`)
   process.exitCode = 2
 } else {
   const repeat = `--seconds ${values.seconds} --seed ${values.seed} --faults ${values.faults}`
   process.stdout.write(
-    `npm run chaos -- ${repeat} --clients ${values.clients} --pause ${values.pause}\n`,
+    `npm run chaos -- ${repeat} --layout ${layout} --clients ${values.clients} --pause ${values.pause}\n`,
   )
   const outcome = await run({
     seconds: Number(values.seconds),
     seed: Number(values.seed),
     faults: faults.length === 0 ? [] : faults,
+    layout,
     clients: Number(values.clients),
     longestPauseMs: Number(values.pause),
     patient: Number(values.seconds) > 120,

@@ -13,7 +13,8 @@ const PATIENCE_MS = 60_000
 export type ClientOptions = {
   name: string
   seed: number
-  port: number
+  /** Of each gateway: any of them will do. */
+  ports: readonly number[]
   record: Record
   /** The next message's number. */
   number(): number
@@ -45,7 +46,7 @@ async function untilKnown(options: ClientOptions, mail: Mail, random: Random): P
   kept.unknown = true
   let { manner } = mail
   while (!options.over.aborted) {
-    const { told, recipients, sure } = await once(options.port, mail, manner, random)
+    const { told, recipients, sure } = await once(random.pick(options.ports), mail, manner, random)
     record.told[told]++
     if (told === 'acknowledged' || told === 'refused') {
       kept.unknown = false

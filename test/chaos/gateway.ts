@@ -13,6 +13,9 @@ const STOP_MS = 35_000
 const COMMAND = path.join(import.meta.dirname, '..', '..', 'gateway', 'sallyport')
 
 export type ChaosGateway = {
+  name: string
+  /** Where its journal and its quarantine lie. */
+  state: string
   /** Its workers' process ids. */
   workers(): number[]
   /** Whether it runs. */
@@ -29,15 +32,23 @@ export type ChaosGateway = {
   log(): Promise<string>
 }
 
-export function createGateway(folder: string, first: GatewayConfig, http: string): ChaosGateway {
-  const file = path.join(folder, 'sallyport.yaml')
-  const log = path.join(folder, 'gateway.log')
+/** `roles` are those of `sallyport run --roles`; all of them by default. `name` names its files. */
+export function createGateway(
+  folder: string,
+  first: GatewayConfig,
+  http: string,
+  { name = 'gateway', roles = 'receive,scan,relay' } = {},
+): ChaosGateway {
+  const file = path.join(folder, `${name}.yaml`)
+  const log = path.join(folder, `${name}.log`)
   let config = first
   let running: Running | undefined
   const gone = (server: Running) => {
     if (running === server) running = undefined
   }
   const gateway: ChaosGateway = {
+    name,
+    state: first.state,
     workers: () => (running ? treeOf(running.pid).slice(1) : []),
     up: () => running !== undefined,
     async start(change = {}) {
@@ -45,7 +56,7 @@ export function createGateway(folder: string, first: GatewayConfig, http: string
       await writeFile(file, stringify(config))
       const server = await start(
         '/bin/sh',
-        ['-c', 'exec "$0" run --config "$1" >>"$2" 2>&1', COMMAND, file, log],
+        ['-c', 'exec "$0" run --config "$1" --roles "$2" >>"$3" 2>&1', COMMAND, file, roles, log],
         { env: { ...process.env, SALLYPORT_TEST_STATE: first.state } },
       )
       running = server

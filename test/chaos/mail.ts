@@ -36,6 +36,12 @@ export const sha256 = (octets: Buffer): string => createHash('sha256').update(oc
 /** Whether the internal server knows no such recipient, whatever else it does. */
 export const isRefused = (address: string): boolean => address.startsWith('nobody')
 
+const PEOPLE = 50
+/** Everybody who is sent mail. */
+export const ADDRESSES = ['user', 'nobody'].flatMap(name =>
+  Array.from({ length: PEOPLE }, (_, i) => `${name}${i}@example.org`),
+)
+
 /** Text to cut bodies from: base64 would be scanned twice, and lines that begin with dots are what transparency is for. */
 const TEXT = (() => {
   const random = createRandom(0x5a11)
@@ -56,7 +62,7 @@ function recipients(random: Random, number: number): string[] {
   const count = random.chance(0.15) ? random.between(2, 5) : 1
   return Array.from({ length: count }, (_, i) => {
     const name = random.between(1, REFUSED) === 1 ? 'nobody' : 'user'
-    return `${name}${(number * 7 + i) % 50}@example.org`
+    return `${name}${(number * 7 + i) % PEOPLE}@example.org`
   }).filter((address, i, all) => all.indexOf(address) === i)
 }
 

@@ -131,7 +131,7 @@ async function cutOnce(house: House, number: number, random: Random): Promise<Cu
   let numbers = 0
   const clients = Array.from({ length: options.clients }, (_, i) =>
     runClient({
-      ...{ name: `client ${number} ${i}`, seed: options.seed, port, record },
+      ...{ name: `client ${number} ${i}`, seed: options.seed, ports: [port], record },
       number: () => ++numbers,
       enough: enough.signal,
       over: over.signal,

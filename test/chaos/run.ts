@@ -2,13 +2,17 @@
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { PARTS } from '../../gateway/observe/ledger-account.ts'
 import { type Account, accountOf, isRight, key } from './account.ts'
 import { runClient } from './client.ts'
+import type { Doing } from './fault.ts'
 import { misbehave } from './faults.ts'
+import type { ChaosGateway } from './gateway.ts'
+import { endOne } from './gateway-faults.ts'
 import { recognise } from './mail.ts'
 import { streamOf } from './random.ts'
 import { createRecord, type Record } from './record.ts'
-import { type Stage, setStage } from './stage.ts'
+import { type Layout, type Stage, setStage } from './stage.ts'
 
 /** Everything acknowledged is at its end this long after the last fault. */
 const SETTLE_MS = 120_000
@@ -19,6 +23,7 @@ export type RunOptions = {
   seconds: number
   seed: number
   faults: readonly string[]
+  layout: Layout
   clients: number
   /** Between the starts of two faults. */
   longestPauseMs: number
@@ -39,23 +44,27 @@ export type Outcome = {
 
 export async function run(options: RunOptions): Promise<Outcome> {
   const record = createRecord()
-  await using stage = await setStage(record, options.seed)
+  const { seed, layout } = options
+  const rspamd = options.faults.some(name => name.startsWith('rspamd'))
+  await using stage = await setStage(record, { seed, layout, rspamd })
   const enough = AbortSignal.timeout(options.seconds * 1000)
   const over = new AbortController()
   let numbers = 0
   const clients = Array.from({ length: options.clients }, (_, i) =>
     runClient({
       name: `client ${i}`,
-      seed: options.seed,
-      port: stage.port,
+      seed,
+      ports: stage.ports,
       record,
       number: () => ++numbers,
       enough,
       over: over.signal,
     }),
   )
-  const random = streamOf(options.seed, 'faults')
-  await misbehave({ stage, random, record }, options.faults, options.longestPauseMs, enough)
+  const doing = { stage, random: streamOf(seed, 'faults'), record }
+  const partway = layout === 'two' ? endPartway(doing, options.seconds * 500) : undefined
+  await misbehave(doing, options.faults, options.longestPauseMs, enough)
+  await partway
   const mendedAt = Date.now()
   const lateClients = setTimeout(() => over.abort(), SETTLE_MS - 20_000)
   await Promise.all(clients)
@@ -65,9 +74,14 @@ export async function run(options: RunOptions): Promise<Outcome> {
     record.violations.push(`still in custody: ${(await custody(stage)).join(' ')}`)
   if (options.patient) await sleep(Math.max(0, mendedAt + LOOKS_MS - Date.now()))
   const ledger = await ledgerOf(stage)
-  for (const part of ['missing', 'unaccounted', 'custody'])
+  // Nobody else carries mail from the spool: what leaves it must have been seen to.
+  if (layout === 'one' && ledger.elsewhere !== 0)
+    record.violations.push(`the ledger has elsewhere ${ledger.elsewhere}`)
+  // Whoever does not end it himself believes that mail has left custody after two looks.
+  const soon = layout === 'one' || options.patient
+  for (const part of ['missing', 'unaccounted', ...(soon ? ['custody'] : [])])
     if (ledger[part] !== 0) record.violations.push(`the ledger has ${part} ${ledger[part]}`)
-  const account = accountOf(record, await quarantined(stage))
+  const account = accountOf(record, await quarantinedIn(stage.states))
   const right = isRight(account) && record.violations.length === 0 && record.strange === 0
   await options.look?.(stage, record, account)
   return { account, record, settledMs, ledger, right }
@@ -88,12 +102,27 @@ export async function settled(
   return undefined
 }
 
-async function ledgerOf({ gateway }: Stage): Promise<{ [part: string]: number }> {
+/** One of two gateways is killed for good while mail goes through it. */
+async function endPartway(doing: Doing, afterMs: number): Promise<void> {
+  await sleep(afterMs)
+  const text = await endOne(doing)
+  doing.record.faults.push({ at: Date.now(), name: 'gateway-gone', text })
+}
+
+/** The sum over all gateways. */
+export async function ledgerOf({ gateways }: Stage): Promise<{ [part: string]: number }> {
+  const sum: { [part: string]: number } = {}
+  for (const gateway of gateways)
+    for (const [part, count] of Object.entries(await ledgerOfOne(gateway)))
+      sum[part] = (sum[part] ?? 0) + (part === 'missing' ? Math.abs(count) : count)
+  return sum
+}
+
+async function ledgerOfOne(gateway: ChaosGateway): Promise<{ [part: string]: number }> {
   await gateway.ready(30_000)
   const samples = await gateway.metrics()
   const part = (name: string) => samples('sallyport_ledger_recipients_total', { part: name })
-  const names = ['accepted', 'recovered', 'relayed', 'quarantined', 'discarded', 'notified']
-  const parts = Object.fromEntries(names.map(name => [name, part(name)]))
+  const parts = Object.fromEntries(PARTS.map(name => [name, part(name)]))
   const { accepted = 0, recovered = 0, ...ends } = parts
   const inCustody = samples('sallyport_custody_recipients')
   const ended = Object.values(ends).reduce((sum, count) => sum + count, inCustody)
@@ -105,8 +134,16 @@ async function ledgerOf({ gateway }: Stage): Promise<{ [part: string]: number }>
   }
 }
 
+export async function quarantinedIn(states: readonly string[]): Promise<Map<string, number>> {
+  const counts = new Map<string, number>()
+  for (const state of states)
+    for (const [one, count] of await quarantined({ state }))
+      counts.set(one, (counts.get(one) ?? 0) + count)
+  return counts
+}
+
 /** How often each recipient's message lies in the quarantine, by number and address. */
-export async function quarantined({ state }: Pick<Stage, 'state'>): Promise<Map<string, number>> {
+export async function quarantined({ state }: { state: string }): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
   const place = (...names: string[]) => path.join(state, 'quarantine', ...names)
   for (const file of await readdir(place('decisions')).catch(() => [])) {

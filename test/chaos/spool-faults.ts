@@ -1,0 +1,63 @@
+// What is done to the spool's file system.
+import { chmod, open, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { type Doing, type Faults, lasts } from './fault.ts'
+
+/** Outcomes that could not be written are tried again each second. */
+const STILL_WRITING_MS = 3000
+
+/** While nothing can be written, outcomes wait in memory: for a while after, a kill takes more with it than usual. */
+async function unwritable({ record }: Doing, harm: () => Promise<void>): Promise<void> {
+  const span = { from: Date.now(), to: Number.POSITIVE_INFINITY }
+  record.outages.push(span)
+  await harm()
+  span.to = Date.now() + STILL_WRITING_MS
+}
+
+export const spoolFaults: Faults = {
+  'spool-full': {
+    of: 'spool',
+    async run(doing) {
+      if (!doing.stage.mounted) return 'not possible without a file system of its own'
+      const filler = path.join(doing.stage.spool, 'filler')
+      await unwritable(doing, async () => {
+        await fill(filler)
+        await lasts(doing)
+        await rm(filler)
+      })
+      return undefined
+    },
+  },
+  'spool-read-only': {
+    of: 'spool',
+    async run(doing) {
+      const folders = ['incoming', 'queued', 'unanswered']
+      const change = async (mode: number) => {
+        for (const name of folders) await chmod(path.join(doing.stage.spool, name), mode)
+      }
+      await unwritable(doing, async () => {
+        await change(0o550)
+        await lasts(doing)
+        await change(0o750)
+      })
+      return undefined
+    },
+  },
+}
+
+/** To the last octet. */
+async function fill(place: string): Promise<void> {
+  const file = await open(place, 'w')
+  try {
+    for (let size = 1 << 20; size >= 512; ) {
+      try {
+        const { bytesWritten } = await file.write(Buffer.alloc(size))
+        if (bytesWritten < size) size >>= 1
+      } catch {
+        size >>= 1
+      }
+    }
+  } finally {
+    await file.close()
+  }
+}
