@@ -57,7 +57,9 @@ test('SPF did not pass: no DSN; the mail is kept as undeliverable', async () => 
   assert.match(ending(sent), /^250/)
   await world.settled()
   assert.equal(wayOut.received.length, before)
-  assert.ok(world.gateway.log('undeliverable').some(line => line.id === sent.dot?.id))
+  await until('the log to say so', () =>
+    world.gateway.log('undeliverable').some(line => line.id === sent.dot?.id),
+  )
   const ledger = await ledgerOf(world.gateway)
   assert.deepEqual([ledger.quarantined, ledger.missing], [1, 0], JSON.stringify(ledger))
 })
