@@ -1,4 +1,5 @@
 // What `npm run bench` is told on its command line: cells, peers, how often and how long.
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { PEERS, type PeerName } from './peers.ts'
 
@@ -26,6 +27,8 @@ export type Arguments = {
   seed: number
   /** Merged into our gateway's configuration, key by key. */
   config: { [key: string]: unknown }
+  /** What `sallyport-other` is: another checkout of us, or this one, with settings of its own. */
+  other: { folder: string; config: { [key: string]: unknown } }
   json: string | undefined
 }
 
@@ -46,6 +49,8 @@ export function argumentsOf(argv: string[]): Arguments {
       warm: { type: 'string', default: '2' },
       seed: { type: 'string', default: '1' },
       config: { type: 'string', default: '{}' },
+      other: { type: 'string', default: path.join(import.meta.dirname, '../..') },
+      'other-config': { type: 'string', default: '{}' },
       json: { type: 'string' },
     },
   })
@@ -57,7 +62,11 @@ export function argumentsOf(argv: string[]): Arguments {
     messages: count('--messages', values.messages, 1_000_000),
     warmSeconds: amount('--warm', values.warm),
     seed: count('--seed', values.seed, 2 ** 31),
-    config: configOf(values.config),
+    config: configOf('--config', values.config),
+    other: {
+      folder: path.resolve(values.other),
+      config: configOf('--other-config', values['other-config']),
+    },
     json: values.json,
   }
 }
@@ -79,10 +88,10 @@ function peerOf(name: string): PeerName {
   return known
 }
 
-function configOf(text: string): { [key: string]: unknown } {
+function configOf(name: string, text: string): { [key: string]: unknown } {
   const value: unknown = JSON.parse(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Error('--config wants a JSON object')
+    throw new Error(`${name} wants a JSON object`)
   return { ...value }
 }
 

@@ -47,7 +47,7 @@ async function bench(options: Arguments, interrupted: AbortSignal): Promise<Cell
   const load = stack.use(await startTool('load.ts'))
   const peers = new Map<PeerName, Peer>()
   for (const name of there(options.peers))
-    peers.set(name, stack.use(await startPeer(name, backends, options.config)))
+    peers.set(name, stack.use(await startPeer(name, backends, options)))
   const cellInTurn = (cell: Cell, turns: number, seconds: number) =>
     inTurn(cell, peers, turns, (name, peer, turn) => {
       interrupted.throwIfAborted()
@@ -87,7 +87,14 @@ async function main(): Promise<void> {
   const cores = availableParallelism()
   say(`${cores} cores, ${cpus()[0]?.model}, ${options.repeat} turns of ${options.seconds} s each`)
   const startedAt = new Date().toISOString()
-  const measures = await bench(options, interrupted.signal)
+  const measures = await bench(options, interrupted.signal).catch(error => {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+    return undefined
+  })
+  if (measures === undefined) {
+    process.exitCode = 1
+    return
+  }
   const rows = measures.flatMap(rowsOf)
   if (options.json !== undefined) {
     const report = {

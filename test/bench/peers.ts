@@ -1,5 +1,7 @@
 // Who can be measured: us, us without holding the dot, and what others run for the same job.
+import path from 'node:path'
 import { startGateway } from '../support/gateway.ts'
+import type { Arguments } from './arguments.ts'
 import type { Backends } from './backends.ts'
 import { DOMAIN } from './plan.ts'
 import { postfixMissing, startPostfix } from './postfix.ts'
@@ -19,6 +21,7 @@ export type Peer = {
 export const PEERS = [
   'sallyport',
   'sallyport-custody',
+  'sallyport-other',
   'postfix',
   'clamav-milter',
   'rspamd',
@@ -34,18 +37,22 @@ export function missing(name: PeerName): string | undefined {
   return name === 'clamav-milter' || name === 'rspamd' ? postfixMissing(name) : undefined
 }
 
-type Overrides = { [key: string]: unknown }
+type Settings = Pick<Arguments, 'config' | 'other'>
 
 export async function startPeer(
   name: PeerName,
   backends: Backends,
-  overrides: Overrides,
+  { config, other }: Settings,
 ): Promise<Peer> {
   switch (name) {
     case 'sallyport':
-      return startOurs(backends, overrides)
+      return startOurs(backends, config)
     case 'sallyport-custody':
-      return startOurs(backends, { ...overrides, hold: { seconds: 0 } })
+      return startOurs(backends, { ...config, hold: { seconds: 0 } })
+    case 'sallyport-other': {
+      const command = path.join(other.folder, 'gateway/sallyport')
+      return startOurs(backends, { ...config, ...other.config }, command)
+    }
     case 'postfix':
       return startPostfix(backends)
     case 'clamav-milter':
@@ -59,9 +66,14 @@ export async function startPeer(
   }
 }
 
-async function startOurs(backends: Backends, overrides: Overrides): Promise<Peer> {
+async function startOurs(
+  backends: Backends,
+  overrides: Arguments['config'],
+  command?: string,
+): Promise<Peer> {
   const { slapd, clamd, sinkPort } = backends
   const gateway = await startGateway({
+    ...(command === undefined ? {} : { command }),
     config: {
       redis: 'embedded',
       domains: { [DOMAIN]: { nextHop: `smtp://127.0.0.1:${sinkPort}`, directory: 'people' } },

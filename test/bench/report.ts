@@ -16,9 +16,11 @@ export type Row = {
   endToEndMs: Percentiles
   cpuMs: { [part: string]: number }
   peakMiB: number
-  /** To Postfix alone, and to the best peer that scans and isn't us; null where there is none to compare with. */
+  /** To Postfix alone, and to the best peer that scans and isn't us; null where there is none. */
   toPostfix: number | null
   toBest: number | null
+  /** To us as we are. */
+  toUs: number | null
   wrongs: string[]
 }
 
@@ -28,6 +30,7 @@ const orNull = (value: number) => (Number.isFinite(value) ? value : null)
 
 export function rowsOf({ cell, peers }: CellMeasures): Row[] {
   const postfix = rates(peers.get('postfix'))
+  const us = rates(peers.get('sallyport'))
   const best = bestOf([...peers].filter(([name]) => scans(name)).map(([, m]) => rates(m)))
   return [...peers].map(([peer, measures]) => {
     const of = (pick: (measure: Measure) => number) => median(measures.map(pick))
@@ -47,6 +50,7 @@ export function rowsOf({ cell, peers }: CellMeasures): Row[] {
       peakMiB: Math.max(...measures.map(m => m.peakMiB)),
       toPostfix: orNull(ratio(all, postfix)),
       toBest: orNull(ratio(all, best)),
+      toUs: orNull(ratio(all, us)),
       wrongs: measures.flatMap((m, i) => m.wrongs.map(wrong => `turn ${i + 1}: ${wrong}`)),
     }
   })
@@ -61,7 +65,7 @@ export const turnsOf = (all: readonly CellMeasures[]) =>
   )
 
 const HEADINGS = [
-  ...['peer', 'msg/s', '(least-most)', '× postfix', '× best', 'dot 50/95/99 ms'],
+  ...['peer', 'msg/s', '(least-most)', '× postfix', '× best', '× us', 'dot 50/95/99 ms'],
   ...['end to end 50/95/99 ms', 'CPU ms: gateway', 'redis', 'milter', 'clamd', 'slapd'],
   ...['load+sink', 'peak MiB'],
 ]
@@ -77,8 +81,14 @@ const slashed = ({ p50, p95, p99 }: Percentiles) => [p50, p95, p99].map(short).j
 export function tableOf(rows: readonly Row[]): string {
   const lines = rows.map(({ rate, cpuMs, ...row }) => [
     ...[row.peer, short(rate.median), `${short(rate.least)}-${short(rate.most)}`],
-    ...[short(row.toPostfix), short(row.toBest), slashed(row.dotToReplyMs)],
-    ...[slashed(row.endToEndMs), short(cpuMs.gateway), short(cpuMs.redis), short(cpuMs.milter)],
+    ...[short(row.toPostfix), short(row.toBest), short(row.toUs)],
+    ...[
+      slashed(row.dotToReplyMs),
+      slashed(row.endToEndMs),
+      short(cpuMs.gateway),
+      short(cpuMs.redis),
+      short(cpuMs.milter),
+    ],
     ...[short(cpuMs.clamd), short(cpuMs.slapd), short((cpuMs.load ?? 0) + (cpuMs.sink ?? 0))],
     short(row.peakMiB),
   ])

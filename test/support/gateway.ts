@@ -68,6 +68,8 @@ export type GatewayOptions = {
   /** Where everything of it lies; a temporary folder by default. */
   folder?: string
   env?: NodeJS.ProcessEnv
+  /** The program; that of this checkout by default. */
+  command?: string
 }
 
 /** Started again so often, a worker will not come up. */
@@ -121,7 +123,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const launch = async () => {
     await writeFile(configFile, stringify(config))
     over = undefined
-    running = await start(COMMAND, ['run', '--config', configFile], {
+    running = await start(options.command ?? COMMAND, ['run', '--config', configFile], {
       env: { ...process.env, ...options.env, SALLYPORT_TEST_STATE: state },
     })
     void running.ended.then(code => {

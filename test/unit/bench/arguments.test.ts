@@ -18,6 +18,8 @@ test('what is not said has a default', () => {
   const { cells, peers, repeat, config } = argumentsOf([])
   assert.ok(cells.length >= 5)
   assert.deepEqual(peers, ['sallyport', 'postfix', 'clamav-milter'])
+  const { other } = argumentsOf(['--other', '/elsewhere/x', '--other-config', '{"a":{"b":1}}'])
+  assert.deepEqual(other, { folder: '/elsewhere/x', config: { a: { b: 1 } } })
   assert.deepEqual({ repeat, config }, { repeat: 5, config: {} })
 })
 
