@@ -35,11 +35,15 @@ export const userAddress = (number: number): string => `user${number}@${DOMAIN}`
 /** Endless; the same seed gives the same messages. */
 export function* plansOf(size: Cell['size'], seed: number): Generator<Plan, never> {
   const random = streamOf(seed, `plan of ${size}`)
-  const sizes = sizesOf(random)
+  const shares = {
+    kind: sharesOf(streamOf(seed, 'kinds')),
+    size: sharesOf(streamOf(seed, 'sizes')),
+    recipients: sharesOf(streamOf(seed, 'recipients')),
+  }
   for (let sequence = 0; ; sequence++) {
     const first = 1 + (sequence % USERS)
     yield size === 'mix'
-      ? mixed(sequence, first, random, sizes)
+      ? mixed(sequence, first, random, shares)
       : {
           sequence,
           sizeBytes: size,
@@ -50,32 +54,34 @@ export function* plansOf(size: Cell['size'], seed: number): Generator<Plan, neve
   }
 }
 
-function mixed(sequence: number, first: number, random: Random, sizes: Iterator<number>): Plan {
-  const infected = random.chance(MIX.infected)
-  const isRepeated = random.chance(MIX.repeated) && !infected
+type Shares = { [of in 'kind' | 'size' | 'recipients']: Iterator<number, never> }
+
+function mixed(sequence: number, first: number, random: Random, shares: Shares): Plan {
+  const kind = shares.kind.next().value
+  const infected = kind < MIX.infected
+  const isRepeated = !infected && kind < MIX.infected + MIX.repeated
   const repeated = isRepeated ? random.between(0, MIX.attachments - 1) : undefined
-  const recipients = Array.from(
-    { length: random.chance(MIX.several) ? random.between(2, 5) : 1 },
-    (_, i) => {
-      const number = 1 + ((first - 1 + i * 37) % USERS)
-      const exists = !random.chance(MIX.unknown)
-      return { exists, address: exists ? userAddress(number) : `nobody${number}@${DOMAIN}` }
-    },
-  )
+  const several = shares.recipients.next().value < MIX.several
+  const recipients = Array.from({ length: several ? random.between(2, 5) : 1 }, (_, i) => {
+    const number = 1 + ((first - 1 + i * 37) % USERS)
+    const exists = !random.chance(MIX.unknown)
+    return { exists, address: exists ? userAddress(number) : `nobody${number}@${DOMAIN}` }
+  })
   // The same attachment has the same size wherever it is.
-  const sizeBytes =
-    repeated === undefined ? sizes.next().value : sizeAt((repeated + 0.5) / MIX.attachments)
+  const share =
+    repeated === undefined ? shares.size.next().value : (repeated + 0.5) / MIX.attachments
+  const sizeBytes = sizeAt(share)
   return { sequence, sizeBytes, recipients, infected, repeated }
 }
 
 /**
- * Every hundred of them has each hundredth of the distribution once, in an order of its own: a rare giant more
- * or less would otherwise decide who is faster, since the slower get fewer of the same messages.
+ * Every hundred of them has each hundredth from 0 to 1 once, in an order of its own: chance would otherwise
+ * send one peer a giant or a virus more than another, since the slower get fewer of the same messages.
  */
-function* sizesOf(random: Random): Generator<number, never> {
+function* sharesOf(random: Random): Generator<number, never> {
   for (;;) {
     const order = Array.from({ length: 100 }, (_, i) => ({ i, at: random.next() }))
-    for (const { i } of order.sort((a, b) => a.at - b.at)) yield sizeAt((i + 0.5) / 100)
+    for (const { i } of order.sort((a, b) => a.at - b.at)) yield (i + 0.5) / 100
   }
 }
 

@@ -37,6 +37,7 @@ test('the mix is as described, and the same for the same seed', () => {
   )
   const recipients = plans.flatMap(plan => plan.recipients)
   near(recipients.filter(one => !one.exists).length / recipients.length, 0.05)
+  assert.equal(plans.slice(0, 100).filter(plan => plan.infected).length, 2)
   assert.deepEqual(take('mix', 50), plans.slice(0, 50))
 })
 
