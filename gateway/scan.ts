@@ -6,17 +6,20 @@ import type { Events } from './observe/events.ts'
 import type { Hints } from './queue/hints.ts'
 import type { Hint, Plan, RelayJob, ScanJob } from './queue/jobs.ts'
 import { type Reply, reply } from './reply.ts'
+import { type Claim, SUSPECT_DEATHS } from './spool/claim.ts'
 import type { Spool } from './spool/spool.ts'
 
 export type ScanOptions = {
   spool: Spool
-  hints: Pick<Hints, 'tell'>
+  hints: Pick<Hints, 'tell' | 'tellSweep'>
   events: Events
   /** Asks every scanner; never rejects. */
   ask(message: Message): Promise<Report[]>
   decide(reports: readonly Report[], envelope: Envelope, recipient: Recipient): Decision
   /** The relay's part begins: in this process, or through its queue. */
   handOn(job: RelayJob): Promise<void>
+  /** Takes up what two processes died of: only in a process of its own. */
+  alone?: boolean
 }
 
 type Decided = { recipient: Recipient; decision: Decision }
@@ -24,28 +27,52 @@ type Decided = { recipient: Recipient; decision: Decision }
 const TRY_AGAIN = reply(451, '4.7.1', 'Cannot scan this message now, try again later')
 const REFUSED = reply(550, '5.7.1', 'Message refused')
 
-export function createScan(options: ScanOptions): (job: ScanJob) => Promise<void> {
-  const { spool, events } = options
-  return async job => {
-    const { envelope } = job
-    const held = job.replyTo !== undefined && !(await spool.inCustody(envelope.id))
+export function createScan(options: ScanOptions): (job: ScanJob, again?: boolean) => Promise<void> {
+  const { spool, hints } = options
+  return async (job, again = false) => {
+    const { id } = job.envelope
+    const held = job.replyTo !== undefined && !(await spool.inCustody(id))
     if (held && Date.now() > (job.deadline ?? 0)) return
-    const content = await spool.content(envelope.id)
-    // Answered or dropped meanwhile: nobody waits for this any more.
-    if (!content) return
-    const reports = await options.ask({ envelope, content })
-    for (const report of reports) events.scanned({ id: envelope.id, report })
-    const decided = envelope.recipients.map(recipient => ({
-      recipient,
-      decision: options.decide(reports, envelope, recipient),
-    }))
-    tellDecisions(events, envelope.id, decided)
-    // Nobody listens any more once it has come into custody: then the relay carries out what was decided.
-    const waits = held && !(await spool.inCustody(envelope.id))
-    const hint = waits ? hintOf(envelope.id, decided) : undefined
-    if (hint && job.replyTo !== undefined) options.hints.tell(job.replyTo, hint)
-    else await options.handOn({ ...job, plan: planOf(reports, decided) })
+    if (held && !again) return scan(options, job, held)
+    // From here on deaths are counted: a claim that its holder took to the grave is one.
+    if (again) await spool.claims.blame(id)
+    const claim = await spool.claims.take(id)
+    if (!claim) return
+    try {
+      if (claim.deaths < SUSPECT_DEATHS || options.alone)
+        return await scan(options, job, held, claim)
+    } finally {
+      await claim.pass()
+    }
+    if (held && job.replyTo !== undefined) hints.tell(job.replyTo, { id, kind: 'hold' })
+    else hints.tellSweep(id)
   }
+}
+
+async function scan(
+  options: ScanOptions,
+  job: ScanJob,
+  held: boolean,
+  claim?: Claim,
+): Promise<void> {
+  const { spool, events } = options
+  const { envelope } = job
+  const content = await spool.content(envelope.id)
+  // Answered or dropped meanwhile: nobody waits for this any more.
+  if (!content) return
+  const reports = await options.ask({ envelope, content })
+  for (const report of reports) events.scanned({ id: envelope.id, report })
+  const decided = envelope.recipients.map(recipient => ({
+    recipient,
+    decision: options.decide(reports, envelope, recipient),
+  }))
+  tellDecisions(events, envelope.id, decided)
+  // Nobody listens any more once it has come into custody: then the relay carries out what was decided.
+  const waits = held && !(await spool.inCustody(envelope.id))
+  const hint = waits ? hintOf(envelope.id, decided) : undefined
+  await claim?.pass()
+  if (hint && job.replyTo !== undefined) options.hints.tell(job.replyTo, hint)
+  else await options.handOn({ ...job, plan: planOf(reports, decided) })
 }
 
 function tellDecisions(events: Events, id: string, decided: readonly Decided[]): void {

@@ -17,7 +17,8 @@ export type ConsumerOptions<T> = {
   queue: QueueName
   /** Jobs at once in this process. */
   concurrency: number
-  run(job: T): Promise<void>
+  /** `again`: a process that had it before died, or seemed to. */
+  run(job: T, again: boolean): Promise<void>
   fault(error: unknown, id: string | undefined): void
 }
 
@@ -31,7 +32,7 @@ export function createConsumer<T>(options: ConsumerOptions<T>): Consumer {
       try {
         const text = options.seal.open(options.queue, job.data?.sealed)
         if (text === undefined) throw new Error('a job that none of us made is not done')
-        await options.run(JSON.parse(text) as T)
+        await options.run(JSON.parse(text) as T, job.stalledCounter > 0)
       } catch (error) {
         options.fault(error, job.id)
       } finally {
@@ -45,7 +46,8 @@ export function createConsumer<T>(options: ConsumerOptions<T>): Consumer {
       // A dead worker's jobs are taken up by another this soon; the claim makes one taken up too soon harmless.
       lockDuration: 10_000,
       stalledInterval: 5_000,
-      maxStalledCount: 1,
+      // Whoever takes it up after two deaths leaves it alone, and sees to it that it is tried alone.
+      maxStalledCount: 2,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
     },

@@ -15,13 +15,15 @@ export async function refuseIfFree(carried: Carried, said: Reply): Promise<Concl
 export async function dropUntouched(spool: Spool, id: string): Promise<boolean> {
   const claim = await spool.claims.take(id)
   if (!claim) return false
+  let dropped = false
   try {
     // That the claim is free now may mean that a worker is through with it, since the log was last looked at.
     if ((await spool.inCustody(id)) || settledIn(await spool.log(id)).length > 0) return false
     await spool.removeHeld(id)
+    dropped = true
     return true
   } finally {
-    await claim.release()
+    await (dropped ? claim.release() : claim.pass())
   }
 }
 
@@ -72,6 +74,6 @@ async function scheduleScan({ options, envelope }: Carried): Promise<void> {
     // It is in custody all the same: the sweep gives the first job its time, and then scans again.
     events.fault({ where: 'hold', error, id: envelope.id })
   } finally {
-    await claim.release()
+    await claim.pass()
   }
 }

@@ -6,7 +6,7 @@ import type { Events } from '../observe/events.ts'
 import type { Quarantine } from '../quarantine/quarantine.ts'
 import type { Hints } from '../queue/hints.ts'
 import { heard, type Plan, type Planned, type RelayJob } from '../queue/jobs.ts'
-import type { Claim } from '../spool/claim.ts'
+import { type Claim, SUSPECT_DEATHS } from '../spool/claim.ts'
 import { type LogLine, relayLine } from '../spool/outcome-log.ts'
 import { isExpired, nextAttempt } from '../spool/retry.ts'
 import type { Spool } from '../spool/spool.ts'
@@ -23,6 +23,8 @@ export type RelayOptions = {
   delivery: Delivery
   quarantine: Quarantine
   notify: Notify
+  /** Takes up what two processes died of: in a process of its own, or to keep it from everybody. */
+  alone?: boolean
 }
 
 /** What one run works with. */
@@ -49,6 +51,12 @@ export function createRelay(options: RelayOptions): (job: RelayJob) => Promise<v
     const { id } = job.envelope
     const claim = await spool.claims.take(id)
     if (!claim) return
+    if (claim.deaths >= SUSPECT_DEATHS && !options.alone) {
+      await claim.pass()
+      if (job.replyTo !== undefined) hints.tell(job.replyTo, { id, kind: 'hold' })
+      hints.tellSweep(id)
+      return
+    }
     try {
       const custody = await spool.inCustody(id)
       // A job not in custody ends with its deadline: nobody waits for it any more.

@@ -14,11 +14,20 @@ const SILENCE_MS = 60_000
 const RENEW_MS = 15_000
 /** Processes that died one after the other while they had a message: it is to blame, and gets no more of them. */
 const LONGEST_CHAIN = 50
+/** The holder in a link that stands for a process known to have died with the message before it took a claim. */
+const UNCLAIMED = 'dead'
+/** A message in flight at so many deaths is tried alone, in a process of its own. */
+export const SUSPECT_DEATHS = 2
 
 export type Claim = {
   /** Whether it still is ours: to be asked right before what can't be undone. */
   stillHeld(): Promise<boolean>
+  /** How many died before us while they had the message. */
+  deaths: number
+  /** Its holder is through with the message and lives: whoever died with it before was not killed by it. */
   release(): Promise<void>
+  /** Gives the claim up in the middle of the work: who died before us stays known. */
+  pass(): Promise<void>
 }
 
 export type Claims = {
@@ -26,6 +35,10 @@ export type Claims = {
   take(id: string): Promise<Claim | undefined>
   /** Whether somebody alive holds it. */
   held(id: string): Promise<boolean>
+  /** Somebody died with the message before taking a claim; nothing where deaths are known already, or it is held. */
+  blame(id: string): Promise<void>
+  /** How many died one after the other while they had it. */
+  deaths(id: string): Promise<number>
   /** Whether nobody gets it any more, since so many died that had it. */
   deadly(id: string): Promise<boolean>
 } & Disposable
@@ -42,8 +55,12 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
   const nextOf = (id: string, target: string) =>
     `${headOf(id)}.${target.slice(target.lastIndexOf('@') + 1)}`
 
+  const newToken = () => `${run}-${(++made).toString(36)}`
+
   async function isDead(link: string, target: string): Promise<boolean> {
-    const holder = readIdentity(target.slice(0, target.lastIndexOf('@')))
+    const name = target.slice(0, target.lastIndexOf('@'))
+    if (name === UNCLAIMED) return true
+    const holder = readIdentity(name)
     if (holder) {
       const state = await liveness(holder, own)
       if (state !== 'unknown') return state === 'dead'
@@ -65,9 +82,10 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
     return chain
   }
 
-  function claimAt(id: string, link: string, target: string): Claim {
+  function claimAt(id: string, link: string, target: string, deaths: number): Claim {
     mine.set(target, link)
     return {
+      deaths,
       async stillHeld() {
         const last = chainOf(id).at(-1)
         return last?.target === target
@@ -82,12 +100,17 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
           for (const part of chain) unlinkIfThere(part.link)
         })
       },
+      async pass() {
+        if (!mine.delete(target)) return
+        await inTheEnd(async () => {
+          if (chainOf(id).at(-1)?.target === target) unlinkIfThere(link)
+        })
+      },
     }
   }
 
   async function take(id: string): Promise<Claim | undefined> {
-    made++
-    const target = `${identity}@${run}-${made.toString(36)}`
+    const target = `${identity}@${newToken()}`
     const chain = chainOf(id)
     const last = chain.at(-1)
     if (last && (chain.length >= LONGEST_CHAIN || !(await isDead(last.link, last.target))))
@@ -99,7 +122,7 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
       unlinkIfThere(link)
       return undefined
     }
-    return claimAt(id, link, target)
+    return claimAt(id, link, target, chain.length)
   }
 
   const timer = setInterval(() => {
@@ -113,6 +136,15 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
     async held(id) {
       const last = chainOf(id).at(-1)
       return last !== undefined && !(await isDead(last.link, last.target))
+    },
+    async blame(id) {
+      linkIfFree(`${UNCLAIMED}@${newToken()}`, headOf(id))
+    },
+    async deaths(id) {
+      const chain = chainOf(id)
+      const last = chain.at(-1)
+      if (!last) return 0
+      return (await isDead(last.link, last.target)) ? chain.length : chain.length - 1
     },
     deadly: async id => chainOf(id).length >= LONGEST_CHAIN,
     [Symbol.dispose]() {

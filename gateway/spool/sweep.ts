@@ -6,6 +6,7 @@ import type { Events } from '../observe/events.ts'
 import type { Hints } from '../queue/hints.ts'
 import { heard } from '../queue/jobs.ts'
 import type { WorkQueue } from '../queue/queue.ts'
+import { SUSPECT_DEATHS } from './claim.ts'
 import { statIfThere, unlinkIfThere } from './disk.ts'
 import type { LogState } from './outcome-log.ts'
 import type { Spool } from './spool.ts'
@@ -32,6 +33,8 @@ export type SweepOptions = {
   queue: Pick<WorkQueue, 'scan' | 'relay' | 'underWay'>
   hints: Pick<Hints, 'listenAsSweep'>
   events: Pick<Events, 'sweepDone' | 'orphanRemoved' | 'fault'>
+  /** Has a message tried in a process of its own, since two died that had it; to be told as often as one likes. */
+  tryAlone(id: string): void
 }
 
 export type Sweep = {
@@ -60,20 +63,20 @@ export function createSweep(options: SweepOptions): Sweep {
     const log = await spool.log(id)
     const dueAt = dueTime(envelope, log, since)
     const now = Date.now()
-    looks.set(id, { at: dueAt > now ? dueAt : now + AGAIN_MS, since })
-    if (dueAt > now) return
+    const suspect = (await spool.claims.deaths(id)) >= SUSPECT_DEATHS
+    looks.set(id, { at: dueAt > now && !suspect ? dueAt : now + AGAIN_MS, since })
+    if (dueAt > now && !suspect) return
     if (await spool.claims.held(id)) return
     if (await spool.claims.deadly(id)) {
       await spool.setAside(id, 'too many processes died while they worked on it')
       return
     }
+    if (suspect) return options.tryAlone(id)
     const job = { envelope, attempt: log.attempt }
     // Its first job has written nothing yet: as long as there is one, another would only scan it again.
     if (log.sizeBytes === 0 && (await options.queue.underWay(job))) return
-    const decided = log.plan && heard(log.plan, requiredScanners(options.config()))
-    const open = envelope.recipients.some(r => !log.ends.has(r.address))
     const adding =
-      envelope.kind === 'mail' && open && !decided
+      nextStop(envelope, log, options.config()) === 'scan'
         ? options.queue.scan(job)
         : options.queue.relay({ ...job, plan: log.plan ?? { recipients: [] } })
     const taken = await adding.then(
@@ -149,6 +152,17 @@ export function createSweep(options: SweepOptions): Sweep {
       await busy
     },
   }
+}
+
+/** Where a message in custody goes on: to the scanners, unless all of them were heard, or nobody waits for them. */
+export function nextStop(
+  envelope: Envelope,
+  log: LogState,
+  config: Pick<Config, 'scanners'>,
+): 'scan' | 'relay' {
+  const decided = log.plan && heard(log.plan, requiredScanners(config))
+  const open = envelope.recipients.some(r => !log.ends.has(r.address))
+  return envelope.kind === 'mail' && open && !decided ? 'scan' : 'relay'
 }
 
 /**

@@ -34,8 +34,14 @@ export type ToPrimary =
   | { sallyport: 'status'; reasons: string[] }
   | { sallyport: 'reloaded'; fault?: string }
 
+/** What the process that tries mail alone is told, after its start, and what it says. */
+export type ToAlone = { sallyport: 'try'; id: string }
+export type FromAlone = { sallyport: 'started' } | { sallyport: 'tried'; id: string }
+
 const isOurs = (message: unknown): boolean =>
   typeof message === 'object' && message !== null && 'sallyport' in message
 
 export const isToWorker = (message: unknown): message is ToWorker => isOurs(message)
 export const isToPrimary = (message: unknown): message is ToPrimary => isOurs(message)
+export const isToAlone = (message: unknown): message is ToAlone => isOurs(message)
+export const isFromAlone = (message: unknown): message is FromAlone => isOurs(message)

@@ -1,27 +1,14 @@
 // A work worker put together: scan and relay jobs, and in the first of them the sweep and the quarantine's expiry.
-import path from 'node:path'
-import { decide } from '../../policies/decide.ts'
-import { createAuthentication } from '../../scanners/authentication.ts'
-import { createScanners } from '../../scanners/registry.ts'
-import { scanAll } from '../../scanners/scan-all.ts'
-import type { Scanner } from '../../scanners/scanner.ts'
-import { domainSettings, requiredScanners } from '../config/domain-settings.ts'
 import type { Config } from '../config/schema.ts'
 import type { Events } from '../observe/events.ts'
-import { createQuarantine, type Quarantine } from '../quarantine/quarantine.ts'
+import type { Quarantine } from '../quarantine/quarantine.ts'
 import { type Consumer, createConsumer } from '../queue/consumer.ts'
-import { createHints, type Hints } from '../queue/hints.ts'
 import type { RelayJob, ScanJob } from '../queue/jobs.ts'
-import { createQueue, type WorkQueue } from '../queue/queue.ts'
-import { createSeal, type Seal } from '../queue/seal.ts'
-import { createDelivery } from '../relay/deliver.ts'
-import { createNotify } from '../relay/notify.ts'
-import { createRelay } from '../relay/relay.ts'
-import { createScan } from '../scan.ts'
-import { ownIdentity, writeIdentity } from '../spool/identity.ts'
-import { createSpool, type Spool } from '../spool/spool.ts'
+import type { WorkQueue } from '../queue/queue.ts'
 import { createSweep } from '../spool/sweep.ts'
+import { createAlone } from './alone.ts'
 import { createEngineWatch } from './engine-watch.ts'
+import { type House, makeRelay, makeScan, openHouse, type Relay } from './house.ts'
 import type { Observed } from './instance.ts'
 import type { Role, Start } from './messages.ts'
 import type { Work } from './worker.ts'
@@ -38,31 +25,15 @@ const EXPIRE_MS = 3_600_000
 
 export async function startWorking(start: Start, observed: Observed): Promise<Work> {
   const { events } = observed
-  const stack = new AsyncDisposableStack()
-  const identity = ownIdentity()
-  const live = { config: start.config }
-  const spool = stack.use(
-    await createSpool({
-      folder: live.config.spool,
-      identity,
-      corrupted: (file, cause) => events.spoolCorrupt({ file, cause }),
-    }),
-  )
-  const seal = await createSeal(live.config.spool)
-  const queue = stack.use(
-    await createQueue(live.config.redis, seal, (up, cause) =>
-      events.engineChanged({ engine: 'redis', address: 'queue', up, ...(cause ? { cause } : {}) }),
-    ),
-  )
-  const hints = stack.use(createHints(live.config.redis, writeIdentity(identity), seal))
-  const house: House = { live, seal, spool, queue, hints, events, stack }
+  const house = await openHouse(start.config, events)
+  const { live, queue, stack } = house
   const consumers: Consumer[] = []
   let reasons = () => [] as string[]
   let renew = async (_next: Config) => {}
 
   let handOn = queue.relay
   if (start.roles.includes('relay')) {
-    const relaying = await startRelaying(house, start.slot === 1)
+    const relaying = await startRelaying(house, start)
     consumers.push(relaying.consumer)
     handOn = directly(relaying.run, queue.relay)
   }
@@ -87,18 +58,6 @@ export async function startWorking(start: Start, observed: Observed): Promise<Wo
   }
 }
 
-type House = {
-  live: { config: Config }
-  seal: Seal
-  spool: Spool
-  queue: WorkQueue
-  hints: Hints
-  events: Events
-  stack: AsyncDisposableStack
-}
-
-type Relay = (job: RelayJob) => Promise<void>
-
 /** Relays at once as long as few do; hands on to the queue otherwise. */
 function directly(run: Relay, queue: Relay): Relay {
   let active = 0
@@ -114,25 +73,9 @@ function directly(run: Relay, queue: Relay): Relay {
 }
 
 async function startScanning(house: House, observed: Observed, first: boolean, handOn: Relay) {
-  const { live, seal, spool, hints, events, stack } = house
-  const make = (config: Config) => createScanners(scannerSettings(config))
-  let scanners: Scanner[] = await make(live.config)
-  const watch = stack.use(createEngineWatch(() => scanners, observed, first))
-  const run = createScan({
-    ...{ spool, hints, events, handOn },
-    ask: message => scanAll(scanners, message),
-    decide: (reports, envelope, recipient) =>
-      decide(
-        reports,
-        envelope,
-        recipient,
-        domainSettings(live.config, recipient.domain),
-        requiredScanners(live.config),
-      ),
-  })
-  stack.defer(async () => {
-    await Promise.allSettled(scanners.map(scanner => scanner[Symbol.asyncDispose]()))
-  })
+  const { live, seal, events, stack } = house
+  const { run, scanners, renew } = await makeScan(house, handOn)
+  const watch = stack.use(createEngineWatch(scanners, observed, first))
   const consumer = createConsumer<ScanJob>({
     redis: live.config.redis,
     seal,
@@ -141,54 +84,18 @@ async function startScanning(house: House, observed: Observed, first: boolean, h
     run,
     fault: faultOf(events, 'scan'),
   })
-  const renew = async (next: Config) => {
-    const old = scanners
-    scanners = await make(next)
-    // Scans under way finish on the old ones.
-    const longestMs = Math.max(0, ...old.map(scanner => scanner.deadlineMs))
-    setTimeout(() => {
-      for (const scanner of old) scanner[Symbol.asyncDispose]().catch(() => undefined)
-    }, longestMs).unref()
-  }
   return { consumer, reasons: watch.reasons, renew }
 }
 
-/** Throws where `embedded` has not become an address: a scanner left out would let mail pass unscanned. */
-function scannerSettings({ scanners }: Config) {
-  const { clamav, ...others } = scanners
-  if (clamav === 'embedded') throw new Error('no clamd was started for `scanners.clamav: embedded`')
-  return { ...others, ...(clamav ? { clamav } : {}) }
-}
-
-async function startRelaying(house: House, first: boolean) {
+async function startRelaying(house: House, start: Start) {
   const { live, seal, spool, queue, hints, events, stack } = house
   const config = () => live.config
-  const { hostname, relay, dns, state, quarantine: keeping } = live.config
-  const delivery = stack.use(
-    createDelivery({
-      hostname,
-      concurrency: relay.concurrency,
-      events,
-      ...(relay.caFile === undefined ? {} : { caFile: relay.caFile }),
-    }),
-  )
-  const quarantine = stack.use(
-    await createQuarantine({ folder: path.join(state, 'quarantine'), keepDays: keeping.keepDays }),
-  )
-  const authentication = createAuthentication({
-    hostname,
-    ...(dns ? { servers: dns.servers } : {}),
-  })
-  const notify = createNotify({
-    ...{ config, spool, events, quarantine },
-    authenticate: message => authentication.authenticate(message),
-    queued: id => hints.tellSweep(id),
-  })
-  if (first) {
-    stack.use(createSweep({ config, spool, queue, hints, events }))
-    stack.use(expireQuarantine(quarantine, events))
+  const { run, options } = await makeRelay(house)
+  if (start.slot === 1) {
+    const alone = stack.use(createAlone({ start, config, spool, events, relay: options }))
+    stack.use(createSweep({ config, spool, queue, hints, events, tryAlone: alone.take }))
+    stack.use(expireQuarantine(options.quarantine, events))
   }
-  const run = createRelay({ config, spool, hints, events, delivery, quarantine, notify })
   const consumer = createConsumer<RelayJob>({
     redis: live.config.redis,
     seal,

@@ -33,7 +33,10 @@ const scan = (job: ScanJob) =>
     spool: house.spool,
     events: house.events,
     handOn: async job => void handedOn.push(job),
-    hints: { tell: (_, hint) => void hints.push(hint) },
+    hints: {
+      tell: (_, hint) => void hints.push(hint),
+      tellSweep: id => void house.swept.push(id),
+    },
     async ask() {
       asked++
       await meanwhile()

@@ -22,6 +22,7 @@ async function startSweeping() {
     if (away) throw new Error('Redis is not reachable')
     added.push({ queue, job })
   }
+  const alone: string[] = []
   let tell = (_: string): void => undefined
   const open = () =>
     stack.use(
@@ -39,6 +40,7 @@ async function startSweeping() {
           },
         },
         events: house.events,
+        tryAlone: id => void alone.push(id),
       }),
     )
   return {
