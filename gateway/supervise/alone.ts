@@ -13,7 +13,7 @@ import { isFromAlone, type Start, type ToAlone } from './messages.ts'
 
 const PROCESS = path.join(import.meta.dirname, 'alone-process.ts')
 const START_MS = 30_000
-/** Longer than scanners and next hops may take, one after the other: a try that lasts longer is ended, and not held against it. */
+/** Longer than scanners and next hops take together: a try that lasts longer is ended, and not held against the message. */
 const LONGEST_TRY_MS = 1_800_000
 /** A try under way when we stop is given this long. */
 const LAST_TRY_MS = 3000

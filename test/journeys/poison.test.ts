@@ -1,4 +1,4 @@
-// A message that kills whoever scans it: the others in flight with it arrive, it ends in the quarantine, and nobody dies of it again.
+// A message that kills whoever scans it: the others in flight with it arrive, and it ends in the quarantine.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'

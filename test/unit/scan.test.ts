@@ -5,6 +5,8 @@ import type { Envelope } from '../../gateway/message.ts'
 import type { Hint, RelayJob, ScanJob } from '../../gateway/queue/jobs.ts'
 import { reply } from '../../gateway/reply.ts'
 import { createScan } from '../../gateway/scan.ts'
+import { createClaims } from '../../gateway/spool/claim.ts'
+import { ownIdentity } from '../../gateway/spool/identity.ts'
 import type { Decision, Disposition } from '../../policies/policy.ts'
 import { type Relaying, startRelaying } from '../support/relaying.ts'
 
@@ -28,11 +30,12 @@ beforeEach(() => {
   meanwhile = async () => undefined
 })
 
-const scan = (job: ScanJob) =>
+const scan = (job: ScanJob, again = false, alone = false) =>
   createScan({
     spool: house.spool,
     events: house.events,
     handOn: async job => void handedOn.push(job),
+    alone,
     hints: {
       tell: (_, hint) => void hints.push(hint),
       tellSweep: id => void house.swept.push(id),
@@ -54,7 +57,7 @@ const scan = (job: ScanJob) =>
       reason: 'the test says so',
       ...(decisions[address] ?? { disposition: 'relay' as const }),
     }),
-  })(job)
+  })(job, again)
 
 const held = (envelope: Envelope): ScanJob => ({
   ...{ envelope, attempt: 1, replyTo: 'session', deadline: Date.now() + 60_000 },
@@ -139,4 +142,44 @@ test('past its deadline, or dropped: nobody is asked', async () => {
   await scan(held(dropped))
   assert.equal(asked, 0)
   assert.deepEqual([hints, handedOn], [[], []])
+})
+
+/** Somebody died while they scanned it for a second time. */
+async function dieOf({ id }: Envelope): Promise<void> {
+  const dead = { ...ownIdentity(), pid: 4_194_303, startedAt: '1' }
+  using claims = createClaims(house.spool.incomingPath('.'), dead)
+  assert.ok(await claims.take(id))
+}
+
+test('after a death, deaths are counted; it is scanned once more, and the count goes on to the relay', async () => {
+  const envelope = await house.message()
+  meanwhile = async () => assert.equal(await house.spool.claims.held(envelope.id), true)
+  await scan(held(envelope), true)
+  assert.equal(handedOn.length, 1)
+  assert.equal(await house.spool.claims.deaths(envelope.id), 1)
+})
+
+test('after two deaths it is left for a process of its own, which counts no further', async () => {
+  const envelope = await house.message()
+  await house.spool.claims.blame(envelope.id)
+  await dieOf(envelope)
+  await scan(held(envelope), true)
+  assert.deepEqual(
+    hints.map(({ kind }) => kind),
+    ['hold'],
+    'it is to come into custody first',
+  )
+  await house.spool.takeCustody(envelope)
+  await scan({ envelope, attempt: 1 })
+  assert.deepEqual(house.swept, [envelope.id])
+  assert.equal(asked, 0)
+  await scan({ envelope, attempt: 1 }, false, true)
+  assert.equal(handedOn.length, 1)
+})
+
+test('the way of a held message that nobody died of leaves no trace of a claim', async () => {
+  const envelope = await house.message()
+  meanwhile = async () => assert.equal(await house.spool.claims.held(envelope.id), false)
+  await scan(held(envelope))
+  assert.equal(handedOn.length, 1)
 })

@@ -1,6 +1,6 @@
 // The sweep: due work is added once, what nobody needs goes, what is needed or unknown stays.
 import assert from 'node:assert/strict'
-import { readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises'
+import { readdir, readFile, readlink, symlink, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import type { RelayJob, ScanJob } from '../../../gateway/queue/jobs.ts'
@@ -46,6 +46,7 @@ async function startSweeping() {
   return {
     house,
     added,
+    alone,
     underWay,
     open,
     tell: (id: string) => tell(id),
@@ -213,6 +214,22 @@ test('acknowledged mail whose envelope rots is kept, content and all, however ol
   const content = (await readdir(corrupt)).find(name => name.startsWith(`${id}.eml`))
   assert.ok(content)
   assert.match(await readFile(path.join(corrupt, content), 'utf8'), /The body/)
+})
+
+test('mail in flight at two deaths is not queued but tried alone, at once; at one it is queued', async () => {
+  await using sweeping = await startSweeping()
+  const { house } = sweeping
+  const [twice, once] = [await house.custody(), await house.custody()]
+  for (const { id } of [twice, once]) await house.spool.claims.blame(id)
+  const { host } = ownIdentity()
+  const [head] = (await readlink(house.spool.incomingPath(`${twice.id}.claim`))).split('@').slice(1)
+  const dead = writeIdentity({ host, pid: 4_194_303, startedAt: '1' })
+  await symlink(`${dead}@second`, house.spool.incomingPath(`${twice.id}.claim.${head}`))
+  await house.spool.append(twice.id, [deferred(Date.now() + HOUR_MS)])
+  await house.spool.append(once.id, [deferred(Date.now() - 1)])
+  await sweeping.open().sweep()
+  assert.deepEqual([...new Set(sweeping.alone)], [twice.id])
+  assert.deepEqual(sweeping.ids(), [once.id])
 })
 
 test('mail that kills whoever takes it up is set aside, whole, and told', async () => {
