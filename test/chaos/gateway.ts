@@ -1,5 +1,6 @@
 // The gateway of a run: started, killed and started again on the same state, its log in a file.
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,6 +19,8 @@ export type ChaosGateway = {
   state: string
   /** Its workers' process ids. */
   workers(): number[]
+  /** Octets of memory that all its processes have, what they share counted once. */
+  memoryBytes(): number
   /** Whether it runs. */
   up(): boolean
   start(change?: Partial<GatewayConfig>): Promise<void>
@@ -28,6 +31,8 @@ export type ChaosGateway = {
   /** SIGHUP with this text as its configuration, and then the right one again. */
   reload(text: string): Promise<void>
   ready(timeoutMs: number): Promise<void>
+  /** Why /health/ready says no; undefined where it says yes. */
+  unready(): Promise<string | undefined>
   metrics(): Promise<Samples>
   log(): Promise<string>
 }
@@ -50,6 +55,8 @@ export function createGateway(
     name,
     state: first.state,
     workers: () => (running ? treeOf(running.pid).slice(1) : []),
+    memoryBytes: () =>
+      running ? treeOf(running.pid).reduce((sum, pid) => sum + pssOf(pid), 0) : 0,
     up: () => running !== undefined,
     async start(change = {}) {
       config = { ...config, ...change }
@@ -82,19 +89,33 @@ export function createGateway(
       await sleep(300)
       await writeFile(file, stringify(config))
     },
-    async ready(timeoutMs) {
-      const probe = async () => {
-        const said = await fetch(`http://${http}/health/ready`, {
-          signal: AbortSignal.timeout(5000),
-        }).catch(() => undefined)
-        return said?.status === 200
-      }
-      await until('the gateway to be ready', probe, timeoutMs)
+    async unready() {
+      const said = await fetch(`http://${http}/health/ready`, {
+        signal: AbortSignal.timeout(5000),
+      }).catch((error: Error) => error)
+      if (said instanceof Error) return said.message
+      return said.status === 200 ? undefined : said.text()
     },
+    ready: timeoutMs =>
+      until(
+        'the gateway to be ready',
+        async () => (await gateway.unready()) === undefined,
+        timeoutMs,
+      ).then(() => undefined),
     metrics: async () => samplesOf(await (await fetch(`http://${http}/metrics`)).text()),
     log: () => readFile(log, 'utf8').catch(() => ''),
   }
   return gateway
+}
+
+/** Its proportional set size; 0 once it is gone. */
+function pssOf(pid: number): number {
+  try {
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')
+    return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024
+  } catch {
+    return 0
+  }
 }
 
 /** A file system of its own for the spool; undefined where we may not mount one. */

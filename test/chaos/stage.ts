@@ -46,7 +46,13 @@ export type Stage = {
   gateways: ChaosGateway[]
 } & AsyncDisposable
 
-export type StageOptions = { seed: number; layout: Layout; rspamd: boolean }
+export type StageOptions = {
+  seed: number
+  layout: Layout
+  rspamd: boolean
+  /** Beside the stage's own. */
+  limits?: GatewayConfig['limits']
+}
 
 export async function setStage(record: Record, options: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack()
@@ -75,7 +81,7 @@ export async function setStage(record: Record, options: StageOptions): Promise<S
     },
     retry: { first: '1s', longest: '5s' },
     hold: { seconds: 5 },
-    limits: { exempt: ['127.0.0.0/8'], spoolFree: '4MiB' },
+    limits: { exempt: ['127.0.0.0/8'], spoolFree: '4MiB', ...options.limits },
   }
   const ports: number[] = []
   const gateways: ChaosGateway[] = []
