@@ -44,6 +44,8 @@ export function createWorkers(
   /** Where compiled code is kept between starts; only where nobody but ourselves can write. */
   compiled: string | undefined,
 ): Workers {
+  // Workers accept for themselves: a connection handed to one that is just dying would hang until its client gives up.
+  cluster.schedulingPolicy = cluster.SCHED_NONE
   cluster.setupPrimary({ execArgv: [...process.execArgv, ...FLAGS] })
   const environment = { ...ENVIRONMENT, ...(compiled ? { NODE_COMPILE_CACHE: compiled } : {}) }
   const slots: Slot[] = []
