@@ -20,7 +20,7 @@ const say = (text: string) => void process.stdout.write(`${text}\n`)
 const OWN_SIGNATURES = `
   *************************************************************************************
   *  NOTE: ClamAV's own signatures could not be fetched. The virus scanner of this    *
-  *  demo uses a small signature set of Sallyport's: it finds EICAR and NO REAL VIRUS. *
+  *  demo uses a signature set of Sallyport's: it finds EICAR and NO REAL VIRUS.      *
   *  Never take it for protection.                                                    *
   *************************************************************************************`
 const OFFICIAL_SIGNATURES = '\n  ClamAV scans with its official signatures.'
