@@ -1,8 +1,10 @@
 // The primary: starts what the configuration asks for, watches it, shows it, and stops it in reverse. Takes no mail.
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { readConfig } from '../config/read.ts'
 import type { Config, Listener } from '../config/schema.ts'
+import type { Events } from '../observe/events.ts'
 import { watchHost } from '../observe/host-metrics.ts'
 import { createHttp } from '../observe/http.ts'
 import { createLedger } from '../observe/ledger.ts'
@@ -77,8 +79,9 @@ export async function runPrimary(options: RunOptions): Promise<number> {
       },
     })
     stack.use(http)
-    observed.log.write('info', 'started', { metrics: `http://${http.address}/metrics`, instance })
+    observed.log.write('info', 'started', { metrics: `http://${http.address}/metrics` })
   }
+  let waiting = false
   process.on('SIGHUP', async () => {
     const read = await readConfig(file)
     if ('faults' in read) {
@@ -92,7 +95,8 @@ export async function runPrimary(options: RunOptions): Promise<number> {
       events.configReloaded({ result: 'refused', cause })
       return
     }
-    config = embedded.apply(read.config)
+    config = { ...embedded.apply(read.config), ...keptUntilRestart(config) }
+    waiting = warnUnchanged(written, read.config, waiting, events)
     workers.tell({ sallyport: 'reload', config })
     events.configReloaded({ result: 'applied' })
   })
@@ -100,6 +104,22 @@ export async function runPrimary(options: RunOptions): Promise<number> {
   await asked.promise
   observed.log.write('info', 'stopping', {})
   return 0
+}
+
+/** What all processes took at start; one started anew later must not differ from the others. */
+const keptUntilRestart = ({ state, spool, user, redis, http, processes, log }: Config) => {
+  return { state, spool, user, redis, http, processes, log }
+}
+
+/** Answers whether something waits for a restart; tells it, and once that it no longer does. */
+function warnUnchanged(started: Config, read: Config, waited: boolean, events: Events): boolean {
+  const changed = Object.entries(keptUntilRestart(started))
+    .filter(([key, value]) => !isDeepStrictEqual(value, read[key as keyof Config]))
+    .map(([key]) => `\`${key}\``)
+  const waits = changed.length > 0
+  const text = waits ? `changed only by a restart: ${changed.join(', ')}` : 'no restart is needed'
+  if (waits || waited) events.warned({ name: 'restart', text, over: !waits })
+  return waits
 }
 
 function startWorkers(workers: Workers, config: Config, roles: readonly Role[]): void {

@@ -39,6 +39,17 @@ test('mail in custody without a scanner is scanned once there is one, before it 
   assert.deepEqual([ledger.quarantined, ledger.missing], [1, 0], JSON.stringify(ledger))
 })
 
+test('what takes a restart is named, and named no more once it is as it was', async () => {
+  const said = () => world.gateway.log('warned').filter(line => line.name === 'restart')
+  const { state } = parse(await readFile(world.gateway.configFile, 'utf8'))
+  assert.equal(await reload({ state: `${state}-elsewhere` }), 'applied')
+  const warning = await until('the warning', () => said().find(line => line.over === false))
+  assert.match(String(warning.text), /`state`/)
+  assert.match(ending(await world.send({ content: plainMessage() })), /^250/)
+  assert.equal(await reload({ state }), 'applied')
+  await until('its end', () => said().at(-1)?.over === true)
+})
+
 test('what would take an embedded clamd that was not started is refused; the old scanner stays', async () => {
   assert.equal(await reload({ scanners: { clamav: 'embedded' } }), 'refused')
   assert.equal(ending(await world.send({ content: eicarMessage() })), '550 5.7.1')
