@@ -104,6 +104,15 @@ test('no scanner, a metrics port open to the network and a foreign postmaster ar
   assert.match(told[2] ?? '', /^7: the metrics are open/)
 })
 
+test('a domain with a fault is not called missing', async () => {
+  const read = await folder.read(leastConfig().replace('nextHop', 'nexthop'))
+  assert.ok('faults' in read)
+  assert.deepEqual(
+    read.warnings.filter(w => w.path.startsWith('postmaster')),
+    [],
+  )
+})
+
 test('letting mail pass unscanned is warned about, each time', async () => {
   const told = await warnings(
     leastConfig(
