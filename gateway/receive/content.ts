@@ -32,7 +32,7 @@ const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
 /** At least this much is drained after a refusal, so that small limits still get their reply through. */
 const DRAIN_BYTES = 1024 * 1024
-const WRITE_BUFFER_BYTES = 256 * 1024
+const WRITE_BUFFER_BYTES = 128 * 1024
 
 const diskRefusal = (error: unknown): Refusal => ({
   ...(NO_ROOM.includes(String((error as NodeJS.ErrnoException)?.code))
@@ -40,6 +40,20 @@ const diskRefusal = (error: unknown): Refusal => ({
     : refused('disk', 451, '4.3.0', 'Local error, try again later')),
   detail: String(error),
 })
+
+/** Without putting the pieces together first: with many large messages at once those copies were most of our memory. */
+async function writeAll(file: FileHandle, pieces: Buffer[]): Promise<void> {
+  let left = pieces
+  while (left.length > 0) {
+    let { bytesWritten } = await file.writev(left)
+    const next = left.findIndex(piece => {
+      if (bytesWritten < piece.length) return true
+      bytesWritten -= piece.length
+      return false
+    })
+    left = next < 0 ? [] : [left[next]?.subarray(bytesWritten) ?? [], left.slice(next + 1)].flat()
+  }
+}
 
 /** Writes to the file until something is refused; a failing disk refuses too, and the client still gets to its dot. */
 class ContentSink extends Writable {
@@ -53,17 +67,17 @@ class ContentSink extends Writable {
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this.#keep(Buffer.concat(chunks.map(one => one.chunk))).then(done, done)
+    this.#keep(chunks.map(one => one.chunk)).then(done, done)
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#keep(chunk).then(done, done)
+    this.#keep([chunk]).then(done, done)
   }
 
-  async #keep(octets: Buffer): Promise<null> {
+  async #keep(octets: Buffer[]): Promise<null> {
     if (!this.#file || this.#check.refusal) return null
     try {
-      await this.#file.writeFile(octets)
+      await writeAll(this.#file, octets)
     } catch (error) {
       this.#check.refusal ??= diskRefusal(error)
     }
