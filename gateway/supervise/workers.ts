@@ -9,11 +9,8 @@ import { isToPrimary, type Start, type ToWorker, type WorkerKind } from './messa
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 10_000
 const STEADY_MS = 30_000
-/**
- * Threads for file operations in each worker: a session in custody fsyncs several files at once. Each thread's own
- * malloc arena would keep what one large message needed: two serve all.
- */
-const ENVIRONMENT = { UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2' }
+/** Threads for file operations in each worker: a session in custody fsyncs several files at once. */
+const ENVIRONMENT = { UV_THREADPOOL_SIZE: '16' }
 /** Mail is many short-lived objects: a small young generation keeps a worker's memory small at no cost in speed. */
 const FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=384']
 

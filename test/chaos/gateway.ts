@@ -96,12 +96,16 @@ export function createGateway(
       if (said instanceof Error) return said.message
       return said.status === 200 ? undefined : said.text()
     },
-    ready: timeoutMs =>
-      until(
-        'the gateway to be ready',
-        async () => (await gateway.unready()) === undefined,
-        timeoutMs,
-      ).then(() => undefined),
+    async ready(timeoutMs) {
+      let why: string | undefined
+      const asked = async () => {
+        why = await gateway.unready()
+        return why === undefined
+      }
+      await until('the gateway to be ready', asked, timeoutMs).catch((error: Error) => {
+        throw new Error(`${error.message}; it says ${why}`)
+      })
+    },
     metrics: async () => samplesOf(await (await fetch(`http://${http}/metrics`)).text()),
     log: () => readFile(log, 'utf8').catch(() => ''),
   }
