@@ -48,6 +48,9 @@ function judgeName(name: string): Verdict {
   // With AlertExceedsMax clamd reports its own limits like a virus: it stopped looking.
   if (name.startsWith('Heuristics.Limits.Exceeded'))
     return { kind: 'failed', failure: 'limit', cause: name }
-  if (name.startsWith('Heuristics.Encrypted')) return { kind: 'unscannable', reason: 'encrypted' }
+  if (name.startsWith('Heuristics.Encrypted.PDF'))
+    return { kind: 'unscannable', reasons: ['encrypted-document'] }
+  if (name.startsWith('Heuristics.Encrypted'))
+    return { kind: 'unscannable', reasons: ['encrypted-archive'] }
   return { kind: 'infected', name }
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Content } from '../gateway/message.ts'
 import type { Sendable } from './content.ts'
 import { bundle } from './mime/bundle.ts'
-import type { Reason } from './mime/limits.ts'
+import type { Ending } from './mime/limits.ts'
 import { createScratch } from './mime/octets.ts'
 import { type Leaf, readLeaves } from './mime/reader.ts'
 import type { Verdict } from './scanner.ts'
@@ -59,10 +59,11 @@ export async function scanLeaves(
   }
 }
 
-function ending(reason: Reason | undefined, signal: AbortSignal): Verdict {
-  if (signal.aborted || reason === 'too-slow')
+function ending(endings: Ending[], signal: AbortSignal): Verdict {
+  if (signal.aborted || endings.includes('too-slow'))
     return { kind: 'failed', failure: 'slow', cause: 'the message was not read in time' }
-  return reason === undefined ? { kind: 'clean' } : { kind: 'unscannable', reason }
+  const reasons = endings.filter(each => each !== 'too-slow')
+  return reasons.length === 0 ? { kind: 'clean' } : { kind: 'unscannable', reasons }
 }
 
 /** Nothing that could still be found would change it, or nothing can be found any more. */
@@ -71,6 +72,9 @@ export const isFinal = (verdict: Verdict): boolean =>
 
 const GRAVITY = ['clean', 'unscannable', 'failed', 'infected']
 
-/** The first of two where they weigh the same. */
-export const graver = (one: Verdict, other: Verdict): Verdict =>
-  GRAVITY.indexOf(other.kind) > GRAVITY.indexOf(one.kind) ? other : one
+/** The first of two where they weigh the same; but no reason is lost. */
+export function graver(one: Verdict, other: Verdict): Verdict {
+  if (one.kind === 'unscannable' && other.kind === 'unscannable')
+    return { kind: 'unscannable', reasons: [...new Set([...one.reasons, ...other.reasons])] }
+  return GRAVITY.indexOf(other.kind) > GRAVITY.indexOf(one.kind) ? other : one
+}

@@ -1,5 +1,6 @@
 // What a scanner is and what it may report. Scanners report, policies judge: nothing here decides, logs or counts.
 import type { Message } from '../gateway/message.ts'
+import type { Reason } from './mime/limits.ts'
 
 /**
  * `down`: no connection, or it broke; `slow`: its deadline passed; `limit`: the engine's own limits were exceeded;
@@ -16,14 +17,15 @@ export type Authentication = {
 }
 
 /**
- * What one scanner says of one message. `unscannable` is the message's fault: asking again won't help.
+ * What one scanner says of one message. `unscannable` is the message's fault: asking again won't help; `reasons` are
+ * all that is known, since a policy may be lenient with one and not with another.
  * `failed` is the engine's: ask again later.
  */
 export type Verdict =
   | { kind: 'clean' }
   | { kind: 'infected'; name: string }
   | { kind: 'scored'; score: number; symbols: string[] }
-  | { kind: 'unscannable'; reason: string }
+  | { kind: 'unscannable'; reasons: Reason[] }
   | { kind: 'failed'; failure: FailureKind; cause: string }
 
 /** A verdict with who gave it, and how long it took. */

@@ -31,7 +31,7 @@ export function gapsOf(
   for (const { scanner, verdict } of reports) {
     if (verdict.kind !== kind) continue
     const failure = verdict.kind === 'failed' ? verdict.failure : 'limit'
-    const cause = verdict.kind === 'failed' ? verdict.cause : verdict.reason
+    const cause = verdict.kind === 'failed' ? verdict.cause : verdict.reasons.join(', ')
     // Settings without the row can only be a fault of ours: fail closed.
     const action = settings.failure[scanner]?.[failure] ?? 'tempfail'
     gaps.push({ scanner, failure, action, cause })

@@ -39,27 +39,41 @@ export const LIMITS: Limits = {
   timeMs: 20_000,
 }
 
-/** Why nobody can say that all of a message was looked at; `too-slow` may be the machine's fault. */
-export type Reason =
-  | 'too-many'
-  | 'too-deep'
-  | 'too-large'
-  | 'ambiguous'
-  | 'message-partial'
-  | 'message-external-body'
-  | 'unsupported-archive'
-  | 'too-slow'
+/** Why nobody can say that all of a message was looked at. A closed set: policies and metrics know each by name. */
+export const REASONS = [
+  /** More parts, delimiters, archive entries or readings of one part than the limits allow. */
+  'too-many',
+  'too-deep',
+  /** A header section, a leaf or all that was decoded; a bomb. */
+  'too-large',
+  /** It can be read in more ways than are tried. */
+  'ambiguous',
+  /** RFC 2046 §5.2.2: a piece of a message, the others come by themselves. */
+  'message-partial',
+  /** RFC 2046 §5.2.3: what is shown lies somewhere else. */
+  'message-external-body',
+  /** S/MIME enveloped data, PGP/MIME, or PGP in text: only its addressee can read it. */
+  'encrypted-mail',
+  'encrypted-archive',
+  'encrypted-document',
+  /** Packed in a way that neither the engine nor the reader can open. */
+  'unsupported-archive',
+] as const
+export type Reason = (typeof REASONS)[number]
+
+/** What ends a reading; `too-slow` may be the machine's fault, and is no verdict on the message. */
+export type Ending = Reason | 'too-slow'
 
 export type Budget = {
   readonly limits: Limits
-  /** The first reason noted; those that end the reading come first. */
-  readonly reason: Reason | undefined
+  /** All that was noted, what ended the reading first; empty where everything was read. */
+  readonly endings: Ending[]
   /** No more work: a limit is exceeded, or nobody waits for the result. */
   readonly spent: boolean
   /** Notes a reason that does not end the reading. */
   note(reason: Reason): void
   /** Notes a reason, and ends the reading. */
-  stop(reason: Reason): void
+  stop(reason: Ending): void
   /** False, and the end, where one part more is too many. */
   takePart(): boolean
   /** False, and the end, where so many octets more are too many. */
@@ -76,7 +90,7 @@ const STRETCH_MS = 10
 
 export function createBudget(limits: Limits, sizeBytes: number, signal: AbortSignal): Budget {
   const noted = new Set<Reason>()
-  let stopped: Reason | undefined
+  let stopped: Ending | undefined
   let parts = 0
   let bytes = 0
   const mostBytes = Math.min(
@@ -86,13 +100,13 @@ export function createBudget(limits: Limits, sizeBytes: number, signal: AbortSig
   let since = performance.now()
   let pausedAt = since
   let usedMs = 0
-  const stop = (reason: Reason): void => {
+  const stop = (reason: Ending): void => {
     stopped ??= reason
   }
   return {
     limits,
-    get reason() {
-      return stopped ?? [...noted][0]
+    get endings() {
+      return [...new Set([...(stopped ? [stopped] : []), ...noted])]
     },
     get spent() {
       return stopped !== undefined || signal.aborted

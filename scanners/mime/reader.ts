@@ -1,7 +1,7 @@
 // Reads a message as all mail programs would, and hands out each thing that one of them could open, once.
 
 import { openPiece } from './formats.ts'
-import { type Budget, createBudget, LIMITS, type Limits, type Reason } from './limits.ts'
+import { type Budget, createBudget, type Ending, LIMITS, type Limits } from './limits.ts'
 import { type Octets, type Scratch, sha256 } from './octets.ts'
 import type { Piece } from './session.ts'
 
@@ -10,7 +10,7 @@ export type Leaf = { octets: Octets; sha256: string }
 
 /**
  * Yields leaves as they are found, each content once, and returns why the message can't be told to be read
- * whole; undefined where it can. Throws only where a file can't be read or written. It needs as little memory
+ * whole; nothing where it can. Throws only where a file can't be read or written. It needs as little memory
  * for a large message as for a small one, and gives way to others while it works.
  */
 export async function* readLeaves(
@@ -18,7 +18,7 @@ export async function* readLeaves(
   scratch: Scratch,
   signal: AbortSignal,
   limits: Limits = LIMITS,
-): AsyncGenerator<Leaf, Reason | undefined> {
+): AsyncGenerator<Leaf, Ending[]> {
   const budget = createBudget(limits, octets.sizeBytes, signal)
   const session = { budget, scratch }
   const known = new Set<string>()
@@ -42,7 +42,7 @@ export async function* readLeaves(
       known.add(key)
     }
   }
-  return budget.reason
+  return budget.endings
 }
 
 /** The digest of a piece within all limits; undefined, and the reason noted, for one beyond. */

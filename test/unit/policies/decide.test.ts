@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { decide } from '../../../policies/decide.ts'
 import type { Decision, DomainSettings, MatrixAction } from '../../../policies/policy.ts'
+import { REASONS } from '../../../scanners/mime/limits.ts'
 import type { FailureKind, Report, Verdict } from '../../../scanners/scanner.ts'
 import { envelopeOf } from '../scanners/fixtures.ts'
 
@@ -80,7 +81,7 @@ for (const first of ACTIONS)
 
 for (const action of ACTIONS)
   test(`unscannable is looked up as limit, where waiting would not help: ${action}`, () => {
-    const encrypted = report('clamav', { kind: 'unscannable', reason: 'encrypted' })
+    const encrypted = report('clamav', { kind: 'unscannable', reasons: ['encrypted-archive'] })
     const settings = settingsOf({ clamav: { ...row('relay'), limit: action } })
     const decision = judge([encrypted], settings)
     const waits = action === 'tempfail' || action === 'hold'
@@ -150,7 +151,10 @@ const verdict: fc.Arbitrary<Verdict> = fc.oneof(
   fc.constant<Verdict>({ kind: 'clean' }),
   fc.record({ kind: fc.constant('infected' as const), name: text }),
   fc.record({ kind: fc.constant('scored' as const), score: fc.double(), symbols: fc.array(text) }),
-  fc.record({ kind: fc.constant('unscannable' as const), reason: text }),
+  fc.record({
+    kind: fc.constant('unscannable' as const),
+    reasons: fc.subarray([...REASONS], { minLength: 1 }),
+  }),
   fc.record({
     kind: fc.constant('failed' as const),
     failure: fc.constantFrom(...KINDS),

@@ -48,7 +48,7 @@ for (const kind of ['unix', 'tcp'] as const)
     const locked = zip('eicar.com', Buffer.from(EICAR), 'stored', 'secret')
     assert.deepEqual(await verdictOf(scanner, attachment({}, 'x.zip', locked)), {
       kind: 'unscannable',
-      reason: 'encrypted',
+      reasons: ['encrypted-archive'],
     })
   })
 

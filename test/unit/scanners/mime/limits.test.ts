@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { deflateSync } from 'node:zlib'
-import type { Limits, Reason } from '../../../../scanners/mime/limits.ts'
+import type { Ending, Limits } from '../../../../scanners/mime/limits.ts'
 import { createScratch, inMemory } from '../../../../scanners/mime/octets.ts'
 import { readLeaves } from '../../../../scanners/mime/reader.ts'
 import { EICAR, plainMessage } from '../../../support/eicar.ts'
@@ -29,7 +29,7 @@ const forwards = (depth: number): Buffer => {
   return message
 }
 
-const beyond: [string, Reason, Partial<Limits>, Buffer][] = [
+const beyond: [string, Ending, Partial<Limits>, Buffer][] = [
   ['parts', 'too-many', { parts: 3 }, parts(4)],
   ['depth of forwards', 'too-deep', { depth: 5 }, forwards(7)],
   [
@@ -126,7 +126,11 @@ test('a large leaf goes through a file, octet by octet, and the event loop is no
 
 test('plain text has no leaves; an abort ends the reading', async () => {
   const body = `Nothing but text.${CRLF}`.repeat(250)
-  assert.deepEqual(await read(plainMessage({ body })), { leaves: [], reason: undefined })
+  assert.deepEqual(await read(plainMessage({ body })), {
+    leaves: [],
+    reason: undefined,
+    endings: [],
+  })
   using scratch = createScratch(tmpdir())
   const reading = readLeaves(inMemory(parts(50)), scratch, AbortSignal.abort())
   assert.equal((await reading.next()).done, true)

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { LIMITS, type Limits, type Reason } from '../../../../scanners/mime/limits.ts'
+import { type Ending, LIMITS, type Limits } from '../../../../scanners/mime/limits.ts'
 import {
   createScratch,
   inMemory,
@@ -12,7 +12,8 @@ import {
 import { readLeaves } from '../../../../scanners/mime/reader.ts'
 import { temporaryFolder } from '../../../support/process.ts'
 
-export type Read = { leaves: Buffer[]; reason: Reason | undefined }
+/** `reason` is the first of the endings. */
+export type Read = { leaves: Buffer[]; reason: Ending | undefined; endings: Ending[] }
 
 /** All leaves, copied; `onDisk` reads from a file, as the scanner does. */
 export async function read(
@@ -26,7 +27,7 @@ export async function read(
   const reading = readLeaves(octets, scratch, signal, { ...LIMITS, ...limits })
   for (;;) {
     const { value, done } = await reading.next()
-    if (done) return { leaves, reason: value }
+    if (done) return { leaves, reason: value[0], endings: value }
     leaves.push(value.octets.slice(0, value.octets.sizeBytes))
   }
 }
