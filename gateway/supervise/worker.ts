@@ -35,8 +35,8 @@ export async function runWorker(): Promise<void> {
     process.exit(1)
   })
   const work = await startKind(start, observed)
-  tell({ sallyport: 'started' })
   watchStatus(work)
+  tell({ sallyport: 'started' })
   await untilStopped(work)
   metricsChannel[Symbol.dispose]()
   observed[Symbol.dispose]()
@@ -55,12 +55,14 @@ async function startKind(start: Start, observed: Observed): Promise<Work> {
 
 function watchStatus(work: Work): void {
   let last = ''
-  setInterval(() => {
+  const look = () => {
     const reasons = work.reasons()
     if (reasons.join() === last) return
     last = reasons.join()
     tell({ sallyport: 'status', reasons })
-  }, STATUS_MS).unref()
+  }
+  look()
+  setInterval(look, STATUS_MS).unref()
 }
 
 function untilStopped(work: Work): Promise<void> {

@@ -54,6 +54,8 @@ export function createWorkers(
     const forkedAt = Date.now()
     slot.worker = worker
     slot.started = false
+    // What kept the one before from its work may be over: this one says what keeps it.
+    slot.reasons = []
     hub.attach(worker)
     worker.on('error', () => undefined) // its exit follows
     worker.on('message', (message: unknown) => {

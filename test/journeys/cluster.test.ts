@@ -37,6 +37,19 @@ test('60 messages at once: each arrives once', async () => {
   assert.deepEqual([ledger.accepted, ledger.relayed, ledger.missing], [60, 60, 0])
 })
 
+test('workers that died while Redis was away: those in their place are ready once it is back', async () => {
+  const { gateway, redis } = world
+  const said = async () => (await gateway.health('ready')).text
+  await redis.kill()
+  await until('it to be told', async () => (await said()).includes('Redis is not reachable'))
+  const workers = gateway.pids().filter(pid => pid !== gateway.pid())
+  for (const pid of workers) process.kill(pid, 'SIGKILL')
+  await until('them to be gone', async () => (await said()).includes('starting'))
+  await redis.restart()
+  await gateway.ready(30_000)
+  await world.flows()
+})
+
 test('every worker but the primary killed in the middle: every 250 arrives, and mail flows again', async () => {
   world.nextHop.behave({ dot: { delayMs: 300 } })
   const sending = sendMany('killed', 30)
