@@ -54,8 +54,10 @@ function body(random: Random): Buffer {
   const share = random.next()
   const most = share < 0.7 ? 10_000 : share < 0.95 ? 200_000 : LARGEST_BYTES
   const sizeBytes = random.between(1000, most)
-  const start = random.between(0, 50_000)
-  return TEXT.subarray(start, Math.min(start + sizeBytes, TEXT.length - 2))
+  // Whole lines: cut between CR and LF it would be refused.
+  const start = TEXT.indexOf('\n', random.between(0, 50_000)) + 1
+  const end = TEXT.lastIndexOf('\r\n', Math.min(start + sizeBytes, TEXT.length))
+  return TEXT.subarray(start, Math.max(start, end))
 }
 
 function recipients(random: Random, number: number): string[] {
