@@ -59,7 +59,7 @@ tests() {
     return
   fi
   # In the background, so that a signal to us is heeded at once.
-  in_run timeout --kill-after=10 "$1" sh gateway/node.sh --test --test-force-exit \
+  in_run timeout --kill-after=10 "$1" sh gateway/node.sh --test \
     --test-timeout=120000 --test-concurrency="$2" --test-reporter=./test/reporter.ts \
     "$4/**/*.test.ts" 2>&1 | tee "$transcript" &
   wait $!
