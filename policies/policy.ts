@@ -1,13 +1,16 @@
 // What a policy is and what it may decide. Policies judge: they are handed values and return values.
 import type { Client, Envelope, Recipient } from '../gateway/message.ts'
 import type { Reply } from '../gateway/reply.ts'
-import type { FailureKind, Report } from '../scanners/scanner.ts'
+import type { FailureKind, Reason, Report } from '../scanners/scanner.ts'
 
 /** What is to become of a message for one recipient. `defer` leaves it to be tried again. */
 export type Disposition = 'relay' | 'quarantine' | 'reject' | 'discard' | 'defer'
 
 /** What the failure matrix may say of a scanner that gave no verdict. */
 export type MatrixAction = 'tempfail' | 'hold' | 'relay' | 'relayMarked' | 'reject' | 'quarantine'
+
+/** What may become of a message that nobody can look into whole. */
+export type UnscannableAction = 'reject' | 'quarantine' | 'relayMarked' | 'relay'
 
 export type Decision = {
   disposition: Disposition
@@ -21,8 +24,8 @@ export type Decision = {
   custody?: boolean
   /** Fields for the top of the relayed content, `Name: value`, no CR or LF, each at most 998 octets. */
   fields?: string[]
-  /** Set where the failure matrix let it pass without a verdict. */
-  unscanned?: { scanner: string; failure: FailureKind; action: MatrixAction }
+  /** Set where there was no verdict: the failure matrix decided, or the setting for what can't be scanned. */
+  unscanned?: { scanner: string; failure: FailureKind | Reason; action: MatrixAction }
 }
 
 /** The settings that apply to one recipient's domain, defaults already merged in. */
@@ -30,6 +33,7 @@ export type DomainSettings = {
   spam: { tag: number; quarantine: number; reject: number }
   /** scanner name → failure kind → action; complete for every configured scanner. */
   failure: Record<string, Record<FailureKind, MatrixAction>>
+  unscannable: Record<Reason, UnscannableAction>
 }
 
 /** One disposition policy. Pure. The first opinion wins; no opinion from any means `defer`. */

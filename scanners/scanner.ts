@@ -2,6 +2,8 @@
 import type { Message } from '../gateway/message.ts'
 import type { Reason } from './mime/limits.ts'
 
+export type { Reason }
+
 /**
  * `down`: no connection, or it broke; `slow`: its deadline passed; `limit`: the engine's own limits were exceeded;
  * `garbled`: a reply not understood.

@@ -19,6 +19,7 @@ export function domainSettings(config: Config, domain: string): DomainSettings {
   return {
     spam: merge(config.spam, own?.spam),
     failure,
+    unscannable: merge(config.unscannable, own?.unscannable),
   }
 }
 

@@ -15,6 +15,7 @@ import {
   checkResolvers,
   checkScanners,
   checkTrust,
+  checkUnscannable,
 } from './checks/engines.ts'
 import { checkHostname, checkListeners, checkUser, workersAccount } from './checks/listeners.ts'
 import { checkNextHops } from './checks/next-hops.ts'
@@ -43,6 +44,7 @@ const CHECKS: readonly Check[] = [
   checkDirectories,
   checkScanners,
   checkMatrix,
+  checkUnscannable,
   checkRedis,
   checkResolvers,
   checkTrust,

@@ -6,6 +6,7 @@ import { rspamdSettings } from '../../scanners/rspamd.ts'
 import { spamassassinSettings } from '../../scanners/spamassassin.ts'
 import { limits, retry } from './limits.ts'
 import { duration, size } from './units.ts'
+import { unscannable, unscannableOverride } from './unscannable.ts'
 
 const tls = z.strictObject({
   cert: z.string().describe('PEM file with the certificate chain, our own certificate first.'),
@@ -92,6 +93,9 @@ const domain = z.strictObject({
   failure: matrixOf(rowOverride)
     .optional()
     .describe('Overrides `failure` for this domain, key by key.'),
+  unscannable: unscannableOverride
+    .optional()
+    .describe('Overrides `unscannable` for this domain, key by key.'),
   deferred: z
     .enum(['custody', 'tempfail'])
     .default('custody')
@@ -175,6 +179,11 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe(
       'The failure matrix: what to do when a scanner gives no verdict, by kind of failure.',
+    ),
+  unscannable: unscannable
+    .prefault({})
+    .describe(
+      'What becomes of mail that nobody can look into whole, by reason; the strictest wins.',
     ),
   quarantine: z
     .strictObject({

@@ -1,6 +1,6 @@
 // Everything that can happen, one function each. Whoever makes it happen calls it; log, journal and metrics follow.
 import type { Disposition, MatrixAction } from '../../policies/policy.ts'
-import type { FailureKind, Report } from '../../scanners/scanner.ts'
+import type { FailureKind, Reason, Report } from '../../scanners/scanner.ts'
 import type { Envelope } from '../message.ts'
 import type { RelayOutcome } from '../outcome.ts'
 import type { Reply } from '../reply.ts'
@@ -49,7 +49,7 @@ export type Events = {
   matrixActivated(e: {
     id: string
     scanner: string
-    failure: FailureKind
+    failure: FailureKind | Reason
     action: MatrixAction
     cause: string
   }): void

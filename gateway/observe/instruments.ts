@@ -124,7 +124,7 @@ function scanInstruments(registry: Registry) {
     ]),
     matrixActivations: counter(
       'matrix_activations_total',
-      'Times the failure matrix decided, by scanner, failure and action.',
+      'Times there was no verdict, by scanner, failure or reason, and what was done.',
       ['scanner', 'failure', 'action'],
     ),
     decisions: counter(

@@ -1,11 +1,16 @@
 // The failure matrix: what an administrator wants done where a scanner gave no verdict.
 import { reply } from '../../gateway/reply.ts'
-import type { FailureKind, Report } from '../../scanners/scanner.ts'
+import type { FailureKind, Reason, Report } from '../../scanners/scanner.ts'
 import type { Decision, DomainSettings, MatrixAction } from '../policy.ts'
 import { words } from './words.ts'
 
-/** One scanner that gave no verdict, and what the matrix says of it. */
-export type Gap = { scanner: string; failure: FailureKind; action: MatrixAction; cause: string }
+/** One scanner that gave no verdict and why, and what the configuration says of it. */
+export type Gap = {
+  scanner: string
+  why: FailureKind | Reason
+  action: MatrixAction
+  cause: string
+}
 
 /** The strictest wins where several scanners gave no verdict. */
 const STRICTNESS: MatrixAction[] = [
@@ -21,31 +26,28 @@ const STRICTNESS: MatrixAction[] = [
 export const letsPass = (action: MatrixAction): boolean =>
   action === 'relay' || action === 'relayMarked'
 
-/** Reports of one kind as gaps, the strictest first. An unscannable message is looked up as `limit`. */
-export function gapsOf(
-  reports: readonly Report[],
-  kind: 'failed' | 'unscannable',
-  settings: DomainSettings,
-): Gap[] {
+export const byStrictness = (gaps: Gap[]): Gap[] =>
+  gaps.sort((a, b) => STRICTNESS.indexOf(a.action) - STRICTNESS.indexOf(b.action))
+
+/** The reports of engines that failed, the strictest entry first. */
+export function failedGaps(reports: readonly Report[], settings: DomainSettings): Gap[] {
   const gaps: Gap[] = []
   for (const { scanner, verdict } of reports) {
-    if (verdict.kind !== kind) continue
-    const failure = verdict.kind === 'failed' ? verdict.failure : 'limit'
-    const cause = verdict.kind === 'failed' ? verdict.cause : verdict.reasons.join(', ')
+    if (verdict.kind !== 'failed') continue
     // Settings without the row can only be a fault of ours: fail closed.
-    const action = settings.failure[scanner]?.[failure] ?? 'tempfail'
-    gaps.push({ scanner, failure, action, cause })
+    const action = settings.failure[scanner]?.[verdict.failure] ?? 'tempfail'
+    gaps.push({ scanner, why: verdict.failure, action, cause: verdict.cause })
   }
-  return gaps.sort((a, b) => STRICTNESS.indexOf(a.action) - STRICTNESS.indexOf(b.action))
+  return byStrictness(gaps)
 }
 
 /** The decision a gap leads to; undefined where the matrix lets it pass and other policies have their say. */
 export function decideGap(gap: Gap, policy: string, refusal: string): Decision | undefined {
-  const { scanner, failure, action } = gap
+  const { scanner, why, action, cause } = gap
   const said = {
     policy,
-    reason: words(`${scanner}: ${failure}: ${gap.cause}`),
-    unscanned: { scanner, failure, action },
+    reason: words([scanner, why, cause].filter(Boolean).join(': ')),
+    unscanned: { scanner, failure: why, action },
   }
   switch (action) {
     case 'relay':

@@ -1,25 +1,24 @@
 // The last policy: relays what every scanner judged, or what the matrix lets pass, with fields that say so.
 import type { Report, Verdict } from '../../scanners/scanner.ts'
 import type { DomainSettings, Policy } from '../policy.ts'
-import { type Gap, gapsOf, letsPass } from './matrix.ts'
+import { failedGaps, type Gap, letsPass } from './matrix.ts'
 import { highestScore } from './spam.ts'
+import { unscannableGaps } from './unscannable.ts'
 import { field } from './words.ts'
 
 /** Gives no opinion, so that the message is deferred, where any report stands in the way. */
 export const relay: Policy = {
   name: 'relay',
   decide(reports, _envelope, _recipient, settings) {
-    const gaps = [
-      ...gapsOf(reports, 'unscannable', settings),
-      ...gapsOf(reports, 'failed', settings),
-    ]
-    const judged = reports.filter(({ verdict }) => isJudged(verdict))
-    if (judged.length + gaps.length !== reports.length) return undefined
+    const known = ['failed', 'unscannable']
+    if (!reports.every(({ verdict }) => isJudged(verdict) || known.includes(verdict.kind)))
+      return undefined
+    const gaps = [...unscannableGaps(reports, settings), ...failedGaps(reports, settings)]
     if (!gaps.every(gap => letsPass(gap.action))) return undefined
     const fields = fieldsOf(reports, gaps, settings)
     const gap = gaps.find(each => each.action === 'relayMarked') ?? gaps[0]
     if (!gap) return { disposition: 'relay', policy: 'relay', reason: 'scanned', fields }
-    const { scanner, failure, action } = gap
+    const { scanner, why: failure, action } = gap
     return {
       disposition: 'relay',
       policy: 'relay',
@@ -42,7 +41,7 @@ function fieldsOf(
   const fields = [field('X-Sallyport-Scanned', said.join(', ') || 'none')]
   const marked = gaps.filter(gap => gap.action === 'relayMarked')
   if (marked.length > 0) {
-    const names = marked.map(gap => `${gap.scanner} (${gap.failure})`)
+    const names = marked.map(gap => `${gap.scanner} (${gap.why})`)
     fields.push(field('X-Sallyport-Unscanned', names.join(', ')))
   }
   const highest = highestScore(reports)

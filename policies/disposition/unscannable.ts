@@ -1,15 +1,43 @@
-// A message that no asking again will make scannable (encrypted, say): the matrix's `limit` entry decides.
-import type { Policy } from '../policy.ts'
-import { decideGap, type Gap, gapsOf } from './matrix.ts'
+// A message that no asking again will make scannable: what is to become of it, by reason, the strictest first.
+import type { Reason, Report } from '../../scanners/scanner.ts'
+import type { DomainSettings, Policy, UnscannableAction } from '../policy.ts'
+import { byStrictness, decideGap, type Gap } from './matrix.ts'
+
+/**
+ * What nobody can have looked into does not pass silently. Two things pass with a mark: encrypted mail, which only its
+ * addressee can read and wants to get; and message/external-body, of which nothing but a pointer comes in, that no
+ * program of today follows by itself, and which standards bodies and old mailing lists still send.
+ */
+export const unscannableDefaults: Record<Reason, UnscannableAction> = {
+  'too-many': 'quarantine',
+  'too-deep': 'quarantine',
+  'too-large': 'quarantine',
+  ambiguous: 'quarantine',
+  'message-partial': 'quarantine',
+  'message-external-body': 'relayMarked',
+  'encrypted-mail': 'relayMarked',
+  'encrypted-archive': 'quarantine',
+  'encrypted-document': 'quarantine',
+  'unsupported-archive': 'quarantine',
+}
+
+/** One for each reason of each report, the strictest first. */
+export function unscannableGaps(reports: readonly Report[], settings: DomainSettings): Gap[] {
+  const gaps: Gap[] = []
+  for (const { scanner, verdict } of reports) {
+    if (verdict.kind !== 'unscannable') continue
+    // Without a reason it can only be a fault of ours: fail closed.
+    const reasons = verdict.reasons.length > 0 ? verdict.reasons : (['ambiguous'] as const)
+    for (const why of reasons)
+      gaps.push({ scanner, why, action: settings.unscannable[why] ?? 'quarantine', cause: '' })
+  }
+  return byStrictness(gaps)
+}
 
 export const unscannable: Policy = {
   name: 'unscannable',
   decide(reports, _envelope, _recipient, settings) {
-    const [strictest] = gapsOf(reports, 'unscannable', settings)
-    return strictest && decideGap(settled(strictest), 'unscannable', 'Message cannot be scanned')
+    const [strictest] = unscannableGaps(reports, settings)
+    return strictest && decideGap(strictest, 'unscannable', 'Message cannot be scanned')
   },
 }
-
-/** Trying again would only keep it with its sender for days, and end the same: somebody has to look at it. */
-const settled = (gap: Gap): Gap =>
-  gap.action === 'tempfail' || gap.action === 'hold' ? { ...gap, action: 'quarantine' } : gap

@@ -67,6 +67,19 @@ export const checkMatrix: Check = (settings, context) => {
   }
 }
 
+export const checkUnscannable: Check = (settings, { findings }) => {
+  const look = (reasons: Record<string, string | undefined> | undefined, path: Path) => {
+    for (const [reason, action] of Object.entries(reasons ?? {})) {
+      if (action !== 'relay') continue
+      const problem = `what nobody could look into (${reason}) is relayed without a mark`
+      findings.warn([...path, reason], problem, 'write `relayMarked` or `quarantine`')
+    }
+  }
+  look(settings.unscannable, ['unscannable'])
+  for (const [name, domain] of Object.entries(settings.domains ?? {}))
+    look(domain.unscannable, ['domains', name, 'unscannable'])
+}
+
 export const checkRedis: Check = ({ redis }, { findings, shown }) => {
   const mend = 'write `embedded`, `redis://127.0.0.1:6379/0` or `unix:/run/redis/redis.sock`'
   if (typeof redis === 'string' && !isRedis(redis)) {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { domainSettings } from '../../../gateway/config/domain-settings.ts'
+import { unscannableDefaults } from '../../../policies/disposition/unscannable.ts'
 import { type ConfigFolder, configFolder, leastConfig } from './fixtures.ts'
 
 let folder: ConfigFolder
@@ -22,6 +23,7 @@ test('the defaults, for the scanners there are', async () => {
   assert.deepEqual(await settings('example.org', '', 'scanners: { clamav: embedded }'), {
     spam: { tag: 5, quarantine: 8, reject: 15 },
     failure: { clamav: row },
+    unscannable: unscannableDefaults,
   })
   assert.deepEqual((await settings('example.org', '')).failure, {})
 })
@@ -36,6 +38,13 @@ test('a matrix entry of the domain leaves the general row in place', async () =>
   const own = ', failure: { clamav: { down: hold } }'
   const { failure } = await settings('example.org', own, 'scanners: { clamav: embedded }', general)
   assert.deepEqual(failure, { clamav: { ...row, limit: 'reject', down: 'hold' } })
+})
+
+test('a reason of the domain leaves the general ones in place', async () => {
+  const own = ', unscannable: { encrypted-mail: reject }'
+  const { unscannable } = await settings('example.org', own, 'unscannable: { too-deep: relay }')
+  const expected = { 'encrypted-mail': 'reject', 'too-deep': 'relay' }
+  assert.deepEqual(unscannable, { ...unscannableDefaults, ...expected })
 })
 
 test('a domain that is not ours gets the defaults', async () => {

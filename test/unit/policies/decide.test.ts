@@ -3,9 +3,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decide } from '../../../policies/decide.ts'
-import type { Decision, DomainSettings, MatrixAction } from '../../../policies/policy.ts'
-import { REASONS } from '../../../scanners/mime/limits.ts'
-import type { FailureKind, Report, Verdict } from '../../../scanners/scanner.ts'
+import { unscannableDefaults } from '../../../policies/disposition/unscannable.ts'
+import type {
+  Decision,
+  DomainSettings,
+  MatrixAction,
+  UnscannableAction,
+} from '../../../policies/policy.ts'
+import type { FailureKind, Reason, Report, Verdict } from '../../../scanners/scanner.ts'
 import { envelopeOf } from '../scanners/fixtures.ts'
 
 const KINDS: FailureKind[] = ['down', 'slow', 'limit', 'garbled']
@@ -26,6 +31,7 @@ const settingsOf = (failure: DomainSettings['failure'] = {}): DomainSettings => 
     spamassassin: row('tempfail'),
     ...failure,
   },
+  unscannable: unscannableDefaults,
 })
 const report = (scanner: string, verdict: Verdict): Report => ({ scanner, verdict, durationMs: 1 })
 const clean = report('clamav', { kind: 'clean' })
@@ -79,14 +85,42 @@ for (const first of ACTIONS)
       assert.equal(decision.disposition, MEANING[stricter][0])
     })
 
-for (const action of ACTIONS)
-  test(`unscannable is looked up as limit, where waiting would not help: ${action}`, () => {
-    const encrypted = report('clamav', { kind: 'unscannable', reasons: ['encrypted-archive'] })
-    const settings = settingsOf({ clamav: { ...row('relay'), limit: action } })
-    const decision = judge([encrypted], settings)
-    const waits = action === 'tempfail' || action === 'hold'
-    assert.equal(decision.disposition, waits ? 'quarantine' : MEANING[action][0])
-  })
+const REASONS = Object.keys(unscannableDefaults) as Reason[]
+const DONE: UnscannableAction[] = ['reject', 'quarantine', 'relayMarked', 'relay']
+const unscannable = (...reasons: Reason[]) => report('clamav', { kind: 'unscannable', reasons })
+
+for (const reason of REASONS)
+  for (const action of DONE)
+    test(`${reason}: ${action}, whatever the matrix says of limits`, () => {
+      const settings = settingsOf({ clamav: { ...row('relay'), limit: 'reject' } })
+      const own = { ...settings, unscannable: { ...unscannableDefaults, [reason]: action } }
+      const decision = judge([unscannable(reason)], own)
+      assert.deepEqual(
+        [decision.disposition, decision.reply?.code],
+        MEANING[action].slice(0, 2),
+        decision.reason,
+      )
+      assert.deepEqual(decision.unscanned, { scanner: 'clamav', failure: reason, action })
+      const marked = decision.fields?.includes(`X-Sallyport-Unscanned: clamav (${reason})`)
+      assert.equal(marked ?? false, action === 'relayMarked')
+    })
+
+test('by default nothing that nobody looked into passes unmarked', () => {
+  const passing = REASONS.filter(reason => judge([unscannable(reason)]).disposition === 'relay')
+  assert.deepEqual(passing, ['message-external-body', 'encrypted-mail'])
+  for (const reason of passing) assert.equal(unscannableDefaults[reason], 'relayMarked')
+})
+
+test('of several reasons the strictest counts, in whatever order and from whichever scanner', () => {
+  for (const reasons of [
+    ['encrypted-mail', 'message-partial'],
+    ['message-partial', 'encrypted-mail'],
+  ] as const)
+    assert.equal(judge([unscannable(...reasons)]).disposition, 'quarantine')
+  const other = report('rspamd', { kind: 'unscannable', reasons: ['too-deep'] })
+  assert.equal(judge([unscannable('encrypted-mail'), other]).disposition, 'quarantine')
+  assert.equal(judge([unscannable()]).disposition, 'quarantine')
+})
 
 test('a virus is refused, whatever else was found, failed or missing', () => {
   const bad = report('clamav', { kind: 'infected', name: 'Eicar\r\nX: y' })
@@ -171,6 +205,12 @@ const anyReport = fc.record({
 const anySettings = fc.record({
   spam: fc.constant({ tag: 5, quarantine: 8, reject: 15 }),
   failure: fc.record({ clamav: anyRow, rspamd: anyRow, spamassassin: anyRow }),
+  unscannable: fc.record(
+    Object.fromEntries(REASONS.map(reason => [reason, fc.constantFrom(...DONE)])) as Record<
+      Reason,
+      fc.Arbitrary<UnscannableAction>
+    >,
+  ),
 })
 
 test('I2: relay only with a verdict of every required scanner, or an entry that lets it pass', () => {
@@ -189,7 +229,9 @@ test('I2: relay only with a verdict of every required scanner, or an entry that 
         for (const { scanner, verdict: v } of reports) {
           assert.notEqual(v.kind, 'infected')
           if (v.kind === 'failed') assert.ok(passes(scanner, v.failure))
-          if (v.kind === 'unscannable') assert.ok(passes(scanner, 'limit'))
+          if (v.kind === 'unscannable')
+            for (const reason of v.reasons)
+              assert.ok(['relay', 'relayMarked'].includes(settings.unscannable[reason]))
           if (v.kind === 'scored') {
             if (!Number.isFinite(v.score)) assert.ok(passes(scanner, 'garbled'))
             else assert.ok(v.score < settings.spam.quarantine)
