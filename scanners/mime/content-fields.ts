@@ -9,6 +9,8 @@ export type Kinds = {
   message: boolean
   partial: boolean
   externalBody: boolean
+  /** RFC 1847 §2.2, RFC 3156 §4. */
+  encrypted: boolean
   /** Text to be shown as it is, and no attachment: its octets are in the message for the engine to see. */
   plain: boolean
   /** By its type or its name, text that a browser or a script host reads. */
@@ -38,6 +40,7 @@ export function kindsOf(fields: readonly Field[]): Kinds {
     multipart: some(/^multipart\b/) || some(/boundary/),
     message: some(/^message\/(?!partial|external-body)/),
     partial: some(/^message\/partial\b/),
+    encrypted: some(/^multipart\/encrypted\b|^application\/pgp-encrypted\b/),
     externalBody: some(/^message\/external-body\b/),
     text: some(/^text\b|html|svg|xml|script|\.(x?s?html?|svg|js|eml|mht)\b/) || names,
     plain: !named && types.every(type => /^text\/plain\b|^text;|^text$|^$/.test(type)),

@@ -1,11 +1,17 @@
 // Looks at what a piece is, by its own octets, and opens it.
+import { openApple } from './apple.ts'
 import { openCms } from './cms.ts'
+import { openCompressed, openPadded } from './compressed.ts'
+import { noteEncrypted } from './encrypted.ts'
 import { unravel } from './html.ts'
+import { openMailbox } from './mailbox.ts'
 import { readParts } from './parts.ts'
 import { openRtf } from './rtf.ts'
 import type { Piece, Session } from './session.ts'
+import { openSevenZip } from './seven-zip.ts'
+import { openTar } from './tar.ts'
 import { openTnef } from './tnef.ts'
-import { openZip, openZlib } from './zip.ts'
+import { openZip } from './zip.ts'
 
 /** Formats that hold no text a mail program would read: the engine opens them. */
 const BINARY = [
@@ -33,10 +39,18 @@ export async function* openPiece(piece: Piece, session: Session): AsyncGenerator
   if (probe.startsWith('\x78\x9f\x3e\x22')) yield* openTnef(octets, session)
   if (probe.startsWith('\x30')) yield* openCms(octets, session)
   if (/^\s*\{\\rt/.test(probe)) yield* openRtf(octets, session)
-  if (/^[\x08\x18\x28\x38\x48\x58\x68\x78]/.test(probe)) yield* openZlib(octets, session)
-  if (piece.as !== 'message') yield* openZip(octets, session)
+  if (piece.as !== 'message') {
+    noteEncrypted(octets, session)
+    yield* openZip(octets, session)
+    yield* openSevenZip(octets, session)
+    yield* openCompressed(octets, session)
+    yield* openTar(octets, session)
+    yield* openApple(octets, session)
+    yield* openPadded(octets)
+  }
   const isText = piece.as !== 'file' || !BINARY.some(magic => probe.startsWith(magic))
   if (!isText) return
+  if (piece.as !== 'message') yield* openMailbox(octets, session)
   yield* readParts(piece, session)
   yield* unravel(piece, session)
 }

@@ -1,26 +1,30 @@
 // Decompresses, no further than the limits: what is broken or cut off is taken as far as it goes.
 import { Readable } from 'node:stream'
-import { createInflate, createInflateRaw } from 'node:zlib'
+import { createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
 import { type Octets, windows } from './octets.ts'
 import type { Session } from './session.ts'
 
-/** A little data that becomes this many times as much is a bomb, once it is more than `BOMB_BYTES`. */
-const BOMB_RATIO = 200
-const BOMB_BYTES = 8 * 1024 * 1024
+const DECODERS = {
+  zlib: createInflate,
+  raw: createInflateRaw,
+  gzip: createGunzip,
+  zstd: createZstdDecompress,
+}
 
 export async function inflate(
   octets: Octets,
-  kind: 'zlib' | 'raw',
+  kind: keyof typeof DECODERS,
   { scratch, budget }: Session,
 ): Promise<Octets> {
+  const { bombBytes, bombRatio } = budget.limits
   const sink = scratch.sink(budget)
-  const inflater = kind === 'zlib' ? createInflate() : createInflateRaw()
+  const inflater = DECODERS[kind]()
   const source = Readable.from(windows(octets), { objectMode: false })
   source.pipe(inflater)
   try {
     for await (const chunk of inflater) {
       if (!sink.write(chunk as Buffer)) break
-      if (sink.sizeBytes > Math.max(BOMB_BYTES, octets.sizeBytes * BOMB_RATIO)) {
+      if (sink.sizeBytes > Math.max(bombBytes, octets.sizeBytes * bombRatio)) {
         budget.stop('too-large')
         break
       }

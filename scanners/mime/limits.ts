@@ -21,6 +21,13 @@ export type Limits = {
   decodedFloorBytes: number
   /** Decoded octets kept in memory, for each leaf; more goes to a nameless file beside the message. */
   memoryBytes: number
+  /** Files looked at in one archive, by each way to read it. */
+  archiveEntries: number
+  /** What becomes this many times as much by decompressing is a bomb, once it is more than `bombBytes`. */
+  bombRatio: number
+  bombBytes: number
+  /** Octets that an LZMA decoder may have to look back. */
+  dictionaryBytes: number
   /** Milliseconds the reader itself may compute, waiting for the engine not counted. */
   timeMs: number
 }
@@ -36,6 +43,10 @@ export const LIMITS: Limits = {
   expansionRatio: 100,
   decodedFloorBytes: 16 * 1024 * 1024,
   memoryBytes: 1024 * 1024,
+  archiveEntries: 5_000,
+  bombRatio: 200,
+  bombBytes: 8 * 1024 * 1024,
+  dictionaryBytes: 64 * 1024 * 1024,
   timeMs: 20_000,
 }
 

@@ -78,6 +78,7 @@ async function* readEntity(text: Text, start: Start): AsyncGenerator<Piece> {
   const kinds = kindsOf(header.fields)
   if (kinds.partial) budget.note('message-partial')
   if (kinds.externalBody) budget.note('message-external-body')
+  if (kinds.encrypted) budget.note('encrypted-mail')
   for (const token of declaredTokens(header.fields)) text.declared.add(token)
   yield* readBodies(text, start, header, kinds)
 }

@@ -1,5 +1,6 @@
-// Opens zip archives that lie about themselves, entry by local header; the engine opens the honest ones.
+// Opens zip archives that lie about themselves, entry by local header, and what the engine can't open in honest ones.
 import { inflate } from './inflate.ts'
+import { decodeLzma } from './lzma.ts'
 import type { Octets } from './octets.ts'
 import type { Piece, Session } from './session.ts'
 
@@ -9,64 +10,130 @@ const END = 0x06054b50
 const END_BYTES = 22
 const CENTRAL_BYTES = 46
 const LOCAL_BYTES = 30
+const NAME_BYTES = 1_024
 const COMMENT_BYTES = 65_535
 const SEARCH_BYTES = 1024 * 1024
-const ENTRIES = 5_000
 const ENCRYPTED = 1
-/** Shrunk, reduced, LZMA, Zstandard, MP3, XZ, JPEG, WavPack, PPMd: neither the engine nor we can open these. */
-const UNSUPPORTED = new Set([1, 2, 3, 4, 5, 14, 20, 93, 94, 95, 96, 97, 98])
+/** Deflate64, bzip2, LZMA, Zstandard (once 20), XZ. */
+const [DEFLATE64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ] = [9, 12, 14, 20, 93, 95]
+const OPENED_HERE = new Set([LZMA, OLD_ZSTD, ZSTD, XZ])
+/** Shrunk, reduced, MP3, JPEG, WavPack, PPMd: neither the engine nor we can open these. */
+const UNSUPPORTED = new Set([1, 2, 3, 4, 5, 94, 96, 97, 98])
+const AES = 99
+/** By its name: mail, pages, scripts and archives, which the engine reads, but not as forgivingly as their programs. */
+const READ_BY_US =
+  /\.(?:eml|mht(?:ml)?|msg|mbox|x?s?html?|svg|xsl|jse?|mjs|vb[es]|hta|wsf|rtf|doc|p7[ms]|dat|tnef|ics|vcf|uue?|hqx|bin|zip|7z|gz|tgz|tar|bz2|lzma|lz|zst)$/i
+export const isReadByUs = (name: string): boolean =>
+  READ_BY_US.test(name) || !/\.\w{1,8}$/.test(name)
+const LZMA_HEADER_BYTES = 4
 
-type Entry = { at: number; method: number; packedBytes: number; flags: number; data: number }
-
-export async function* openZlib(octets: Octets, session: Session): AsyncGenerator<Piece> {
-  const head = octets.slice(0, 2)
-  if (head.length < 2 || head.readUInt16BE(0) % 31 !== 0) return
-  yield { octets: await inflate(octets, 'zlib', session), as: 'file' }
+type Entry = {
+  name: string
+  at: number
+  method: number
+  packedBytes: number
+  flags: number
+  data: number
 }
 
 export async function* openZip(octets: Octets, session: Session): AsyncGenerator<Piece> {
   const { budget } = session
+  const entries = budget.limits.archiveEntries
   const locals = await localHeaders(octets, session)
-  if (locals[0]?.at === 0 && locals.some(local => UNSUPPORTED.has(local.method)))
-    budget.note('unsupported-archive')
-  if (locals.length === 0 || isHonest(octets, locals)) return
-  for (const [i, local] of locals.slice(0, ENTRIES).entries()) {
+  if (locals[0]?.at === 0) noteWhatNobodyOpens(locals, session)
+  if (locals.length === 0) return
+  const honest = isHonest(octets, locals, entries)
+  for (const [i, local] of locals.slice(0, entries).entries()) {
     if (budget.spent) return
     const next = locals[i + 1]?.at ?? octets.sizeBytes
-    const toEnd = octets.view(local.data, octets.sizeBytes)
-    const inflated = await inflate(toEnd, 'raw', session)
-    if (inflated.sizeBytes > 0) yield { octets: inflated, as: 'file' }
-    if (local.method === 8 && inflated.sizeBytes > 0) continue
-    const sized = local.data + local.packedBytes
-    yield { octets: octets.view(local.data, next), as: 'file' }
-    if (local.packedBytes > 0 && sized < next)
-      yield { octets: octets.view(local.data, sized), as: 'file' }
+    if (OPENED_HERE.has(local.method))
+      yield* openEntry(octets.view(local.data, next), local, session)
+    if (honest && isReadByUs(local.name)) yield* openHonest(octets, local, next, session)
+    if (!honest) yield* openInEveryWay(octets, local, next, session)
   }
-  if (locals.length > ENTRIES) budget.stop('too-many')
+  if (locals.length > entries && !honest) budget.stop('too-many')
+}
+
+function noteWhatNobodyOpens(locals: readonly Entry[], { budget }: Session): void {
+  if (locals.some(({ flags, method }) => (flags & ENCRYPTED) !== 0 || method === AES))
+    budget.note('encrypted-archive')
+  if (locals.some(({ method }) => UNSUPPORTED.has(method))) budget.note('unsupported-archive')
+}
+
+/** Bzip2 and XZ data are files that the engine opens. */
+async function* openEntry(
+  data: Octets,
+  { method }: Entry,
+  session: Session,
+): AsyncGenerator<Piece> {
+  if (method === BZIP2 || method === XZ) yield { octets: data, as: 'file' }
+  if (method === ZSTD || method === OLD_ZSTD)
+    yield { octets: await inflate(data, 'zstd', session), as: 'file' }
+  if (method !== LZMA) return
+  const head = data.slice(0, LZMA_HEADER_BYTES)
+  const from = LZMA_HEADER_BYTES + (head.length < LZMA_HEADER_BYTES ? 0 : head.readUInt16LE(2))
+  const properties = data.slice(LZMA_HEADER_BYTES, from)
+  const file = await decodeLzma(data.view(from, data.sizeBytes), properties, session)
+  if (file) yield { octets: file, as: 'file' }
+}
+
+async function* openHonest(
+  octets: Octets,
+  { data, method }: Entry,
+  next: number,
+  session: Session,
+): AsyncGenerator<Piece> {
+  const packed = octets.view(data, next)
+  if (method === 0) yield { octets: packed, as: 'file' }
+  if (method === 8) yield { octets: await inflate(packed, 'raw', session), as: 'file' }
+}
+
+/** Whatever is said of it, a reader that believes something else sees it deflated, or stored. */
+async function* openInEveryWay(
+  octets: Octets,
+  local: Entry,
+  next: number,
+  session: Session,
+): AsyncGenerator<Piece> {
+  if (local.method === DEFLATE64) session.budget.note('unsupported-archive')
+  if (local.method === BZIP2) yield* openEntry(octets.view(local.data, next), local, session)
+  const inflated = await inflate(octets.view(local.data, octets.sizeBytes), 'raw', session)
+  if (inflated.sizeBytes > 0) yield { octets: inflated, as: 'file' }
+  if (local.method === 8 && inflated.sizeBytes > 0) return
+  const sized = local.data + local.packedBytes
+  yield { octets: octets.view(local.data, next), as: 'file' }
+  if (local.packedBytes > 0 && sized < next)
+    yield { octets: octets.view(local.data, sized), as: 'file' }
 }
 
 async function localHeaders(octets: Octets, { budget }: Session): Promise<Entry[]> {
+  const most = budget.limits.archiveEntries
   const found: Entry[] = []
-  for (let at = 0; at < octets.sizeBytes && found.length <= ENTRIES; at += SEARCH_BYTES) {
+  for (let at = 0; at < octets.sizeBytes && found.length <= most; at += SEARCH_BYTES) {
     await budget.breathe()
-    const window = octets.slice(at, at + SEARCH_BYTES + LOCAL_BYTES)
+    const window = octets.slice(at, at + SEARCH_BYTES + LOCAL_BYTES + NAME_BYTES)
     for (let i = window.indexOf(LOCAL); i >= 0; i = window.indexOf(LOCAL, i + 4)) {
       if (i >= SEARCH_BYTES || i + LOCAL_BYTES > window.length) break
       found.push({
         at: at + i,
+        name: window.toString(
+          'latin1',
+          i + LOCAL_BYTES,
+          i + LOCAL_BYTES + window.readUInt16LE(i + 26),
+        ),
         flags: window.readUInt16LE(i + 6),
         method: window.readUInt16LE(i + 8),
         packedBytes: window.readUInt32LE(i + 18),
         data: at + i + LOCAL_BYTES + window.readUInt16LE(i + 26) + window.readUInt16LE(i + 28),
       })
-      if (found.length > ENTRIES) break
+      if (found.length > most) break
     }
   }
   return found
 }
 
 /** One directory, at the end, which names each local header from the first octet on, and says the same of each. */
-function isHonest(octets: Octets, locals: readonly Entry[]): boolean {
+function isHonest(octets: Octets, locals: readonly Entry[], most: number): boolean {
   const tailFrom = Math.max(0, octets.sizeBytes - END_BYTES - COMMENT_BYTES)
   const tail = octets.slice(tailFrom, octets.sizeBytes)
   const end = tail.lastIndexOf('PK\x05\x06', undefined, 'latin1')
@@ -74,7 +141,7 @@ function isHonest(octets: Octets, locals: readonly Entry[]): boolean {
   if (end + END_BYTES + tail.readUInt16LE(end + 20) !== tail.length) return false
   const count = tail.readUInt16LE(end + 10)
   const [sizeBytes, from] = [tail.readUInt32LE(end + 12), tail.readUInt32LE(end + 16)]
-  if (from + sizeBytes !== tailFrom + end || count > ENTRIES) return false
+  if (from + sizeBytes !== tailFrom + end || count > most) return false
   const directory = octets.slice(from, from + sizeBytes)
   const byOffset = new Map(locals.map(local => [local.at, local]))
   let reach = 0
@@ -91,6 +158,8 @@ function isHonest(octets: Octets, locals: readonly Entry[]): boolean {
     // Another local header between two entries is one that the directory hides.
     if (locals.some(other => other.at >= reach && other.at < local.at)) return false
     reach = local.data + packedBytes
+    // Sizes that are elsewhere (zip64), or nowhere.
+    if (reach > from) return false
     at += CENTRAL_BYTES + lengthsAt(directory, at)
   }
   return count > 0 && !locals.some(other => other.at >= reach)

@@ -1,4 +1,5 @@
 // The battery: ways to write a payload so that some mail program opens it; each takes a virus or a harmless twin.
+import { archives, lockedArchives, usualArchives } from './archive-variants.ts'
 import { containers } from './container-variants.ts'
 import { encodings } from './encoding-variants.ts'
 import { htmlVariants } from './html-variants.ts'
@@ -22,6 +23,9 @@ const all = (shapes: Shapes, isLegitimate = false): Variant[] =>
 
 export const variants: Variant[] = [
   ...all(legitimate, true),
+  ...all(usualArchives, true),
+  ...all(archives),
+  ...all(lockedArchives),
   ...all(encodings),
   ...all(letters),
   ...all(structures),

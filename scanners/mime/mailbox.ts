@@ -1,0 +1,29 @@
+// Finds messages that start inside a text: behind an mbox's From lines, or behind blank lines and byte order marks.
+import { type Octets, WINDOW_BYTES } from './octets.ts'
+import type { Piece, Session } from './session.ts'
+
+const MESSAGES = 1_000
+const FROM_LINE = /^>?From [^\r\n]{1,500}\r?\n(?=[\x21-\x39\x3b-\x7e]{2,80}[ \t]*:)/gm
+const LEADING = /^(?:\xef\xbb\xbf|[\s\0])+(?=[\x21-\x39\x3b-\x7e]{2,80}[ \t]*:)/
+const OVERLAP_BYTES = 1_024
+
+/** RFC 4155: each message ends where the next begins. */
+export async function* openMailbox(octets: Octets, { budget }: Session): AsyncGenerator<Piece> {
+  const lead = LEADING.exec(octets.slice(0, WINDOW_BYTES).toString('latin1'))?.[0].length
+  if (lead) yield { octets: octets.view(lead, octets.sizeBytes), as: 'message' }
+  let from = -1
+  let count = 0
+  for (let at = 0; at < octets.sizeBytes; at += WINDOW_BYTES) {
+    await budget.breathe()
+    const base = Math.max(0, at - 1)
+    const text = octets.slice(base, at + WINDOW_BYTES + OVERLAP_BYTES).toString('latin1')
+    for (const { index, 0: line } of text.matchAll(FROM_LINE)) {
+      const start = base + index
+      if ((index === 0 && base > 0) || index >= WINDOW_BYTES || start < from) continue
+      if (from >= 0) yield { octets: octets.view(from, start), as: 'message' }
+      from = start + line.length
+      if (++count > MESSAGES) return budget.stop('too-many')
+    }
+  }
+  if (from >= 0) yield { octets: octets.view(from, octets.sizeBytes), as: 'message' }
+}
