@@ -2,11 +2,12 @@
 //
 // A claim is a symbolic link `<id>.claim` whose target says who holds it: made in one step, or not at all. A claim whose
 // holder is known dead is broken by making `<id>.claim.<token of the dead>`, again in one step, so that of two breakers one
-// wins; the chain from the head decides. Tokens are never used twice, so what a crash leaves of a chain misleads nobody.
-import { randomBytes } from 'node:crypto'
+// wins; the chain from the head decides. A token is a process's, until a claim with it was broken: from then on it has
+// another, so that what a crash leaves of a chain misleads nobody.
 import { lutimes } from 'node:fs/promises'
 import path from 'node:path'
 import { inTheEnd, linkIfFree, statIfThere, targetIfThere, unlinkIfThere } from './disk.ts'
+import { createHolder } from './holder.ts'
 import { type Identity, liveness, ownIdentity, readIdentity, writeIdentity } from './identity.ts'
 
 /** A holder on another host that has not renewed its claim for this long counts as dead. */
@@ -43,19 +44,25 @@ export type Claims = {
   deadly(id: string): Promise<boolean>
 } & Disposable
 
-export function createClaims(incoming: string, own: Identity = ownIdentity()): Claims {
-  const identity = writeIdentity(own)
-  const run = randomBytes(8).toString('hex')
-  /** Links by their targets. */
-  const mine = new Map<string, string>()
-  let made = 0
+export type ClaimFolders = {
+  /** Where claims lie, beside content and log. */
+  incoming: string
+  /** Where the links lie whose further names they are; in the same file system. */
+  holders: string
+}
+
+export function createClaims(
+  { incoming, holders }: ClaimFolders,
+  own: Identity = ownIdentity(),
+): Claims {
+  const holder = createHolder(holders, writeIdentity(own))
+  /** What we have, by the message; until its link is gone. */
+  const mine = new Map<string, { link: string }>()
 
   const headOf = (id: string) => path.join(incoming, `${id}.claim`)
   // The token is the part of the target that also names the next link of the chain.
   const nextOf = (id: string, target: string) =>
     `${headOf(id)}.${target.slice(target.lastIndexOf('@') + 1)}`
-
-  const newToken = () => `${run}-${(++made).toString(36)}`
 
   async function isDead(link: string, target: string): Promise<boolean> {
     const name = target.slice(0, target.lastIndexOf('@'))
@@ -82,42 +89,50 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
     return chain
   }
 
+  // By its place too: everything of ours looks the same.
+  const isLast = (id: string, link: string, target: string) => {
+    const last = chainOf(id).at(-1)
+    return last?.link === link && last.target === target
+  }
+
   function claimAt(id: string, link: string, target: string, deaths: number): Claim {
-    mine.set(target, link)
+    const entry = { link }
+    mine.set(id, entry)
+    const isOurs = () => mine.get(id) === entry && isLast(id, link, target)
+    let given = false
+    const give = async (unlink: () => void) => {
+      if (given) return
+      given = true
+      // One that could not be given up would look held for as long as we live.
+      await inTheEnd(async () => {
+        if (isOurs()) unlink()
+        else holder.retire()
+        if (mine.get(id) === entry) mine.delete(id)
+      })
+    }
     return {
       deaths,
-      async stillHeld() {
-        const last = chainOf(id).at(-1)
-        return last?.target === target
-      },
-      async release() {
-        if (!mine.delete(target)) return
-        // One that could not be released would look held for as long as we live.
-        await inTheEnd(async () => {
-          const chain = chainOf(id)
-          if (chain.at(-1)?.target !== target) return
+      stillHeld: async () => isOurs(),
+      release: () =>
+        give(() => {
           // The head goes first: without it the rest of the chain means nothing to anybody.
-          for (const part of chain) unlinkIfThere(part.link)
-        })
-      },
-      async pass() {
-        if (!mine.delete(target)) return
-        await inTheEnd(async () => {
-          if (chainOf(id).at(-1)?.target === target) unlinkIfThere(link)
-        })
-      },
+          for (const part of chainOf(id)) unlinkIfThere(part.link)
+        }),
+      pass: () => give(() => unlinkIfThere(link)),
     }
   }
 
   async function take(id: string): Promise<Claim | undefined> {
-    const target = `${identity}@${newToken()}`
     const chain = chainOf(id)
     const last = chain.at(-1)
     if (last && (chain.length >= LONGEST_CHAIN || !(await isDead(last.link, last.target))))
       return undefined
     const link = last ? nextOf(id, last.target) : headOf(id)
-    if (!linkIfFree(target, link)) return undefined
-    if (last && chainOf(id).at(-1)?.target !== target) {
+    // One that was taken from us, or that something hangs from: whoever read it then must not take this one for it.
+    const usable = (one: string) => !mine.has(id) && statIfThere(nextOf(id, one)) === undefined
+    const target = holder.put(link, { usable, mayBeThere: !mine.has(id) })
+    if (target === undefined) return undefined
+    if (last && !isLast(id, link, target)) {
       // The chain we had read was released meanwhile: our link hangs from nothing.
       unlinkIfThere(link)
       return undefined
@@ -127,7 +142,8 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
 
   const timer = setInterval(() => {
     const now = new Date()
-    for (const link of mine.values()) lutimes(link, now, now).catch(() => undefined)
+    for (const { link } of mine.values()) lutimes(link, now, now).catch(() => undefined)
+    holder.renew()
   }, RENEW_MS)
   timer.unref()
 
@@ -138,7 +154,7 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
       return last !== undefined && !(await isDead(last.link, last.target))
     },
     async blame(id) {
-      linkIfFree(`${UNCLAIMED}@${newToken()}`, headOf(id))
+      linkIfFree(holder.newTarget(UNCLAIMED), headOf(id))
     },
     async deaths(id) {
       const chain = chainOf(id)
@@ -149,6 +165,7 @@ export function createClaims(incoming: string, own: Identity = ownIdentity()): C
     deadly: async id => chainOf(id).length >= LONGEST_CHAIN,
     [Symbol.dispose]() {
       clearInterval(timer)
+      holder[Symbol.dispose]()
     },
   }
 }

@@ -70,14 +70,17 @@ export type SpoolOptions = {
 export async function createSpool(options: SpoolOptions): Promise<Spool> {
   const { folder } = options
   const place = (name: string) => path.join(folder, name)
-  for (const name of ['incoming', 'queued', 'corrupt', 'unanswered'])
+  for (const name of ['incoming', 'queued', 'corrupt', 'unanswered', 'holders'])
     await mkdir(place(name), { recursive: true, mode: 0o750 })
 
   const incomingPath = (name: string) => path.join(folder, 'incoming', name)
   const contentPath = (id: string) => incomingPath(`${id}.eml`)
   const logPath = (id: string) => incomingPath(`${id}.log`)
   const envelopePath = (id: string) => path.join(folder, 'queued', `${id}.json`)
-  const claims = createClaims(place('incoming'), options.identity)
+  const claims = createClaims(
+    { incoming: place('incoming'), holders: place('holders') },
+    options.identity,
+  )
 
   const inCustody = async (id: string) => statIfThere(envelopePath(id)) !== undefined
 

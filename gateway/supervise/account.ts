@@ -40,7 +40,9 @@ export async function prepareFolders(config: Config, account: Account | undefine
   const folders = [
     config.state,
     config.spool,
-    ...['incoming', 'queued', 'corrupt', 'unanswered'].map(name => path.join(config.spool, name)),
+    ...['incoming', 'queued', 'corrupt', 'unanswered', 'holders'].map(name =>
+      path.join(config.spool, name),
+    ),
     path.join(config.state, 'journal'),
     path.join(config.state, 'quarantine'),
   ]

@@ -147,7 +147,10 @@ test('past its deadline, or dropped: nobody is asked', async () => {
 /** Somebody died while they scanned it for a second time. */
 async function dieOf({ id }: Envelope): Promise<void> {
   const dead = { ...ownIdentity(), pid: 4_194_303, startedAt: '1' }
-  using claims = createClaims(house.spool.incomingPath('.'), dead)
+  using claims = createClaims(
+    { incoming: house.spool.incomingPath('.'), holders: house.spool.incomingPath('../holders') },
+    dead,
+  )
   assert.ok(await claims.take(id))
 }
 

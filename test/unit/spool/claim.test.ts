@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { lutimes, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { linkSync, lstatSync } from 'node:fs'
+import { lutimes, mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { createClaims } from '../../../gateway/spool/claim.ts'
@@ -20,9 +21,18 @@ async function deadIdentity() {
   return dead
 }
 
+/** Folders to lay claims in, empty. */
+async function claimFolders() {
+  const folder = await temporaryFolder()
+  const place = { incoming: `${folder.path}/incoming`, holders: `${folder.path}/holders` }
+  await mkdir(place.incoming)
+  await mkdir(place.holders)
+  return { ...place, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() }
+}
+
 test('a claim is taken once, released, and taken again', async () => {
-  await using folder = await temporaryFolder()
-  using claims = createClaims(folder.path)
+  await using folder = await claimFolders()
+  using claims = createClaims(folder)
   const id = newId()
   const first = await claims.take(id)
   assert.ok(first)
@@ -37,12 +47,12 @@ test('a claim is taken once, released, and taken again', async () => {
   await first.release()
   assert.equal(await second.stillHeld(), true, 'a late release takes nothing from its successor')
   await second.release()
-  assert.deepEqual(await readdir(folder.path), [])
+  assert.deepEqual(await readdir(folder.incoming), [])
 })
 
 test('of many who try at once, one wins', async () => {
-  await using folder = await temporaryFolder()
-  using claims = createClaims(folder.path)
+  await using folder = await claimFolders()
+  using claims = createClaims(folder)
   for (let round = 0; round < 20; round++) {
     const id = newId()
     const taken = await Promise.all(Array.from({ length: 25 }, () => claims.take(id)))
@@ -51,9 +61,9 @@ test('of many who try at once, one wins', async () => {
 })
 
 test('the claim of a dead process is broken by one of many breakers', async () => {
-  await using folder = await temporaryFolder()
-  using dead = createClaims(folder.path, await deadIdentity())
-  using claims = createClaims(folder.path)
+  await using folder = await claimFolders()
+  using dead = createClaims(folder, await deadIdentity())
+  using claims = createClaims(folder)
   for (let round = 0; round < 20; round++) {
     const id = newId()
     const lost = await dead.take(id)
@@ -66,13 +76,13 @@ test('the claim of a dead process is broken by one of many breakers', async () =
     assert.ok(again, 'released chains are free again')
     await again.release()
   }
-  assert.deepEqual(await readdir(folder.path), [])
+  assert.deepEqual(await readdir(folder.incoming), [])
 })
 
 test('breakers and releasers at once never leave two holders', async () => {
-  await using folder = await temporaryFolder()
-  using dead = createClaims(folder.path, await deadIdentity())
-  using claims = createClaims(folder.path)
+  await using folder = await claimFolders()
+  using dead = createClaims(folder, await deadIdentity())
+  using claims = createClaims(folder)
   const id = newId()
   await dead.take(id)
   let holders = 0
@@ -96,10 +106,10 @@ test('breakers and releasers at once never leave two holders', async () => {
 })
 
 test('a claim from another host holds until it has been silent for a minute', async () => {
-  await using folder = await temporaryFolder()
-  using claims = createClaims(folder.path)
+  await using folder = await claimFolders()
+  using claims = createClaims(folder)
   const id = newId()
-  const link = path.join(folder.path, `${id}.claim`)
+  const link = path.join(folder.incoming, `${id}.claim`)
   await symlink(`${writeIdentity({ host: 'elsewhere', pid: 1, startedAt: '5' })}@abc-1`, link)
   assert.equal(await claims.take(id), undefined)
   const old = new Date(Date.now() - 61_000)
@@ -109,10 +119,9 @@ test('a claim from another host holds until it has been silent for a minute', as
 })
 
 test('a claim that the file system would not let go is let go once it does', async () => {
-  await using folder = await temporaryFolder()
-  const incoming = path.join(folder.path, 'incoming')
-  await mkdir(incoming)
-  using claims = createClaims(incoming)
+  await using folder = await claimFolders()
+  const { incoming } = folder
+  using claims = createClaims(folder)
   const id = newId()
   const claim = await claims.take(id)
   // Our tests may be root, whom no mode of a folder stops: a file in its place does.
@@ -126,9 +135,9 @@ test('a claim that the file system would not let go is let go once it does', asy
 })
 
 test('deaths are counted until somebody is through with the message', async () => {
-  await using folder = await temporaryFolder()
-  using dead = createClaims(folder.path, await deadIdentity())
-  using claims = createClaims(folder.path)
+  await using folder = await claimFolders()
+  using dead = createClaims(folder, await deadIdentity())
+  using claims = createClaims(folder)
   const id = newId()
   assert.equal(await claims.deaths(id), 0)
   await claims.blame(id)
@@ -152,5 +161,102 @@ test('deaths are counted until somebody is through with the message', async () =
   assert.equal(await last?.stillHeld(), true, 'a late one takes nothing from its successor')
   await last?.release()
   assert.equal(await claims.deaths(id), 0)
-  assert.deepEqual(await readdir(folder.path), [])
+  assert.deepEqual(await readdir(folder.incoming), [])
+})
+
+test('claims of a process are names of one link, which goes when the process ends in order', async () => {
+  await using folder = await claimFolders()
+  const ids = [newId(), newId(), newId()]
+  {
+    using claims = createClaims(folder)
+    for (const id of ids) assert.ok(await claims.take(id))
+    const inodes = ids.map(id => lstatSync(path.join(folder.incoming, `${id}.claim`)).ino)
+    assert.equal(new Set(inodes).size, 1)
+    assert.equal((await readdir(folder.holders)).length, 1)
+  }
+  assert.deepEqual(await readdir(folder.holders), [])
+})
+
+test('where the link of the process is gone, or there can be none, a claim is taken all the same', async () => {
+  await using folder = await claimFolders()
+  using claims = createClaims(folder)
+  assert.ok(await claims.take(newId()))
+  for (const name of await readdir(folder.holders)) await rm(path.join(folder.holders, name))
+  assert.ok(await claims.take(newId()))
+  await rm(folder.holders, { recursive: true })
+  const id = newId()
+  const claim = await claims.take(id)
+  assert.ok(claim)
+  assert.equal(await claims.take(id), undefined)
+  await claim.release()
+  assert.ok(await claims.take(id))
+})
+
+test('a link with as many names as the file system allows is followed by another', async () => {
+  await using folder = await claimFolders()
+  using claims = createClaims(folder)
+  const first = newId()
+  assert.ok(await claims.take(first))
+  // ext4 allows 65,000; where there is no such limit nothing is to be shown.
+  const full = fillNames(path.join(folder.incoming, `${first}.claim`), 70_000)
+  const second = newId()
+  assert.ok(await claims.take(second))
+  const inode = (id: string) => lstatSync(path.join(folder.incoming, `${id}.claim`)).ino
+  assert.equal(inode(first) !== inode(second), full)
+  assert.equal(await claims.held(second), true)
+})
+
+/** Gives a link more names; whether it came to where it takes no more. */
+function fillNames(link: string, most: number): boolean {
+  for (let i = 0; i < most; i++)
+    try {
+      linkSync(link, `${link}-name-${i}`)
+    } catch {
+      return true
+    }
+  return false
+}
+
+test('a process that was broken once is not taken for the one that was', async () => {
+  await using folder = await claimFolders()
+  const asleep = { ...ownIdentity(), host: 'elsewhere' }
+  using sleeper = createClaims(folder, asleep)
+  using claims = createClaims(folder)
+  const id = newId()
+  const link = path.join(folder.incoming, `${id}.claim`)
+  const lost = await sleeper.take(id)
+  const before = await readlink(link)
+  const old = new Date(Date.now() - 61_000)
+  await lutimes(link, old, old)
+  const breaker = await claims.take(id)
+  assert.ok(breaker)
+  assert.equal(await lost?.stillHeld(), false)
+  await breaker.release()
+  const again = await sleeper.take(id)
+  assert.ok(again)
+  assert.notEqual(await readlink(link), before)
+  await lost?.release()
+  assert.equal(await again.stillHeld(), true)
+  // What a crash of the breaker would have left.
+  await symlink(`${writeIdentity(await deadIdentity())}@x-1`, `${link}.${before.split('@')[1]}`)
+  assert.equal(await again.stillHeld(), true)
+})
+
+test('who read a broken chain and comes late does not take the head of the next one for its own', async () => {
+  await using folder = await claimFolders()
+  using dead = createClaims(folder, await deadIdentity())
+  using claims = createClaims(folder)
+  for (let round = 0; round < 50; round++) {
+    const id = newId()
+    await dead.take(id)
+    const takeTwice = async () => {
+      const first = await claims.take(id)
+      await first?.release()
+      return first ? claims.take(id) : undefined
+    }
+    const all = await Promise.all(Array.from({ length: 10 }, takeTwice))
+    const taken = all.filter(Boolean)
+    for (const claim of taken) assert.equal(await claim?.stillHeld(), true)
+    assert.ok(taken.length <= 1)
+  }
 })
