@@ -1,8 +1,7 @@
 // The command `sallyport`: reads its arguments and starts what they name. Alone knows everyone.
 import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
-import { check } from './check.ts'
-import { readConfig } from './config/read.ts'
+import type { check as checkFile } from './check.ts'
 import { ROLES, type Role } from './supervise/messages.ts'
 
 const USAGE = `usage:
@@ -20,16 +19,25 @@ function wrongUsage(why: string): number {
 }
 
 async function run(file: string, roles: Role[]): Promise<number> {
+  // From the first moment on: what takes time to load is loaded after it.
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort())
+  const { readConfig } = await import('./config/read.ts')
   const read = await readConfig(file)
   if ('faults' in read) return check(file, { output: process.stderr })
   const warnings = read.warnings.map(w => `${w.file}:${w.line}: ${w.problem} — ${w.mend}`)
   const { runPrimary } = await import('./supervise/primary.ts')
   try {
-    return await runPrimary({ file, config: read.config, warnings, roles })
+    return await runPrimary({ file, config: read.config, warnings, roles, stop: stop.signal })
   } catch (error) {
     process.stderr.write(`sallyport: ${error instanceof Error ? error.message : String(error)}\n`)
     return FAULT
   }
+}
+
+async function check(...given: Parameters<typeof checkFile>): Promise<number> {
+  const checking = await import('./check.ts')
+  return checking.check(...given)
 }
 
 async function command(args: string[]): Promise<number> {

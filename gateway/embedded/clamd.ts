@@ -36,6 +36,8 @@ export type EmbeddedClamdOptions = {
   events: Events
   /** Whom clamd and freshclam run as when we are root. */
   user?: string | undefined
+  /** Ends its start. */
+  stop?: AbortSignal
   binary?: string
   /** `freshclam`, or another program to run instead. */
   freshclam?: string
@@ -68,7 +70,9 @@ export async function createEmbeddedClamd(
 
   const stopping = new AbortController()
   const renewal = { ...options, folder, database, account, signal: stopping.signal }
-  let signatures = await firstSignatures(renewal)
+  const { stop } = options
+  let signatures = await firstSignatures({ ...renewal, signal: stop ?? stopping.signal })
+  stop?.throwIfAborted()
   const { binary = 'clamd' } = options
   const watched = await createWatchedProgram(
     {
@@ -83,6 +87,7 @@ export async function createEmbeddedClamd(
         return true
       },
       timing: { ...CLAMD_TIMING, ...options.timing },
+      stop,
     },
     events,
   )

@@ -24,12 +24,15 @@ export async function createEmbeddedRedis({
   events,
   binary = 'redis-server',
   user,
+  stop,
   timing = {},
 }: {
   folder: string
   events: Events
   binary?: string
   user?: string | undefined
+  /** Ends its start. */
+  stop?: AbortSignal
   timing?: Partial<Timing>
 }): Promise<EmbeddedRedis & { pid(): number }> {
   const folder = path.resolve(where)
@@ -43,7 +46,7 @@ export async function createEmbeddedRedis({
   const watched = await createWatchedProgram(
     {
       ...{ name: 'redis-server', command: binary, args: [config], packageName: 'redis-server' },
-      ...{ folder, account, engine: 'redis', address, timing },
+      ...{ folder, account, engine: 'redis', address, timing, stop },
       ready: async () => {
         const answer = await ask(socket, 'PING\r\n', { ends: '\r\n', timeoutMs: PING_TIMEOUT_MS })
         return answer === '+PONG\r\n'

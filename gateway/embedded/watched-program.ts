@@ -24,6 +24,8 @@ export type Program = {
   /** It ended before it was ready, having written this: true when what hindered it is out of the way. */
   mend?(output: string): Promise<boolean>
   timing?: Partial<Timing>
+  /** Ends its first start, which rejects then. */
+  stop?: AbortSignal | undefined
 }
 
 export type Timing = {
@@ -68,7 +70,7 @@ export async function createWatchedProgram(program: Program, events: Events): Pr
       error: `${name} ${pid}, left by a gateway that was killed, was ended`,
     })
   }
-  let child = await launch(program, timing, stopping.signal)
+  let child = await launch(program, timing, program.stop ?? stopping.signal)
   changed(true)
 
   const watch = async () => {
@@ -120,7 +122,8 @@ async function launch(program: Program, timing: Timing, stopping: AbortSignal): 
       if (await program.ready()) return child
       await sleep(READY_POLL_MS)
     }
-    const how = child.hasEnded() ? await child.ended : `not ready in ${timing.startTimeoutMs} ms`
+    const late = stopping.aborted ? 'told to stop' : `not ready in ${timing.startTimeoutMs} ms`
+    const how = child.hasEnded() ? await child.ended : late
     await stop(child, timing)
     const output = await child.output()
     if (!mended && !stopping.aborted && (await program.mend?.(output))) continue

@@ -13,17 +13,19 @@ export type Embedded = {
   missing(config: Config): string | undefined
 } & AsyncDisposable
 
+/** Undefined where `stop` came before they had started. */
 export async function startEmbedded(
   config: Config,
   events: Events,
   user: string | undefined,
-): Promise<Embedded> {
+  stop: AbortSignal,
+): Promise<Embedded | undefined> {
   const stack = new AsyncDisposableStack()
   const below = (name: string) => path.join(config.state, 'embedded', name)
   try {
     const redis =
       config.redis === 'embedded'
-        ? stack.use(await createEmbeddedRedis({ folder: below('redis'), events, user }))
+        ? stack.use(await createEmbeddedRedis({ folder: below('redis'), events, user, stop }))
         : undefined
     const clamd =
       config.scanners.clamav === 'embedded'
@@ -33,6 +35,7 @@ export async function startEmbedded(
               maxMessageSizeBytes: config.maxMessageSize,
               events,
               user,
+              stop,
             }),
           )
         : undefined
@@ -55,6 +58,7 @@ export async function startEmbedded(
     }
   } catch (error) {
     await stack.disposeAsync()
+    if (stop.aborted) return undefined
     throw error
   }
 }

@@ -1,4 +1,5 @@
 // The primary: starts what the configuration asks for, watches it, shows it, and stops it in reverse. Takes no mail.
+import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -21,15 +22,19 @@ const RECEIVE_GRACE_MS = 15_000
 const WORK_GRACE_MS = 8_000
 const RECONCILE_MS = 60_000
 
-export type RunOptions = { file: string; config: Config; warnings: string[]; roles: Role[] }
+export type RunOptions = {
+  file: string
+  config: Config
+  warnings: string[]
+  roles: Role[]
+  /** SIGTERM or SIGINT came, at whatever moment. */
+  stop: AbortSignal
+}
 
-/** Runs until SIGTERM or SIGINT; answers the exit code. Rejects where something can't be started. */
+/** Runs until told to stop; answers the exit code. Rejects where something can't be started. */
 export async function runPrimary(options: RunOptions): Promise<number> {
   await using stack = new AsyncDisposableStack()
-  const asked = Promise.withResolvers<void>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => asked.resolve())
-
-  const { file, config: written, roles } = options
+  const { file, config: written, roles, stop } = options
   const account = await accountFor(written.user)
   await prepareFolders(written, account)
   if (account && !needsRoot(written)) become(account)
@@ -40,7 +45,9 @@ export async function runPrimary(options: RunOptions): Promise<number> {
   const { events, metrics } = observed
   for (const text of options.warnings) events.warned({ name: 'configuration', text })
 
-  const embedded = stack.use(await startEmbedded(written, events, stillRoot?.name))
+  const embedded = await startEmbedded(written, events, stillRoot?.name, stop)
+  if (embedded) stack.use(embedded)
+  if (!embedded || stop.aborted) return 0
   let config = embedded.apply(written)
   const hub = createMetricsHub(metrics)
   watchHost(metrics, {
@@ -101,7 +108,7 @@ export async function runPrimary(options: RunOptions): Promise<number> {
     events.configReloaded({ result: 'applied' })
   })
 
-  await asked.promise
+  if (!stop.aborted) await once(stop, 'abort')
   observed.log.write('info', 'stopping', {})
   return 0
 }

@@ -1,5 +1,5 @@
 // A worker: waits to be told what it is, becomes it, and does as the primary says until the primary is gone.
-import { once } from 'node:events'
+import { on } from 'node:events'
 import type { Config } from '../config/schema.ts'
 import { createWorkerMetrics } from '../observe/metrics-worker.ts'
 import { become } from './account.ts'
@@ -25,7 +25,9 @@ const tell = (message: ToPrimary): void => {
 export async function runWorker(): Promise<void> {
   // The primary decides when a worker stops: a signal to the whole group must not cut its mail off.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
-  const [start] = (await once(process, 'message')) as [Start]
+  // From the first moment on: what is said while it starts is not to be missed.
+  const messages = on(process, 'message') as AsyncIterator<[unknown]>
+  const [start] = (await messages.next()).value as [Start]
   if (start.account) become(start.account)
   const observed = observe(start.config, start.instance, start.kind)
   const metricsChannel = createWorkerMetrics(observed.metrics)
@@ -34,10 +36,15 @@ export async function runWorker(): Promise<void> {
     observed[Symbol.dispose]()
     process.exit(1)
   })
-  const work = await startKind(start, observed)
-  watchStatus(work)
-  tell({ sallyport: 'started' })
-  await untilStopped(work)
+  const starting = startKind(start, observed)
+  const stopped = untilStopped(messages, starting)
+  const begin = async () => {
+    watchStatus(await starting)
+    tell({ sallyport: 'started' })
+    await stopped
+  }
+  // Asked to stop before it takes anything, it has nothing to finish.
+  await Promise.race([stopped, begin()])
   metricsChannel[Symbol.dispose]()
   observed[Symbol.dispose]()
   process.exit(0)
@@ -65,20 +72,33 @@ function watchStatus(work: Work): void {
   setInterval(look, STATUS_MS).unref()
 }
 
-function untilStopped(work: Work): Promise<void> {
-  return new Promise(resolve => {
-    process.on('message', async (message: unknown) => {
-      if (!isToWorker(message)) return
-      if (message.sallyport === 'reload') {
-        const fault = await work.reload(message.config).then(
-          () => undefined,
-          (error: Error) => error.message,
-        )
-        tell({ sallyport: 'reloaded', ...(fault === undefined ? {} : { fault }) })
-      } else if (message.sallyport === 'stop') {
-        await work.stop(message.graceMs).catch(() => undefined)
-        resolve()
-      }
-    })
-  })
+async function untilStopped(
+  messages: AsyncIterator<[unknown]>,
+  starting: Promise<Work>,
+): Promise<void> {
+  let work: Work | undefined
+  const begun = starting.then(
+    started => {
+      work = started
+    },
+    () => undefined,
+  )
+  const reload = async (config: Config) => {
+    await begun
+    const fault = await work?.reload(config).then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+    tell({ sallyport: 'reloaded', ...(fault === undefined ? {} : { fault }) })
+  }
+  for (;;) {
+    const { value, done } = await messages.next()
+    if (done) return
+    const [message] = value
+    if (!isToWorker(message)) continue
+    if (message.sallyport === 'reload') void reload(message.config)
+    if (message.sallyport !== 'stop') continue
+    await work?.stop(message.graceMs).catch(() => undefined)
+    return
+  }
 }

@@ -11,6 +11,9 @@ import { endNow, livingIn, treeOf } from '../support/process-tree.ts'
 
 /** SIGTERM to exit takes 30 seconds at most; a loaded machine gets a little more. */
 const STOP_MS = 35_000
+/** Until then Node.js runs no line of ours, and a signal ends it before it has begun anything. */
+const BOOT_MS = 1000
+const ENDED_BY_SIGNAL = 128
 const COMMAND = path.join(import.meta.dirname, '..', '..', 'gateway', 'sallyport')
 
 export type ChaosGateway = {
@@ -48,6 +51,7 @@ export function createGateway(
   const log = path.join(folder, `${name}.log`)
   let config = first
   let running: Running | undefined
+  let startedAt = 0
   const gone = (server: Running) => {
     if (running === server) running = undefined
   }
@@ -67,6 +71,7 @@ export function createGateway(
         { env: { ...process.env, SALLYPORT_TEST_STATE: first.state } },
       )
       running = server
+      startedAt = Date.now()
       void server.ended.then(() => gone(server))
     },
     async kill() {
@@ -78,10 +83,11 @@ export function createGateway(
     async stop() {
       if (!running) return 0
       const server = running
+      const young = Date.now() - startedAt < BOOT_MS
       server.signal('SIGTERM')
       const code = await Promise.race([server.ended, sleep(STOP_MS, undefined, { ref: false })])
       if (code === undefined) await gateway.kill()
-      return code
+      return young && code === ENDED_BY_SIGNAL ? 0 : code
     },
     async reload(text) {
       await writeFile(file, text)

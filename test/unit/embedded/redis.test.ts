@@ -82,6 +82,17 @@ describe('embedded redis', { timeout: 60_000 }, () => {
     await assert.rejects(createEmbeddedRedis(options), /redis-server did not start \(exit code 1\)/)
   })
 
+  test('told to stop before it answers, it is ended and rejects', async () => {
+    await using folder = await temporaryFolder('embedded')
+    const binary = path.join(folder.path, 'never-ready')
+    await writeFile(binary, '#!/bin/sh\nexec sleep 60 # "$@"\n', { mode: 0o755 })
+    const stop = new AbortController()
+    const options = { folder: folder.path, events: recordEvents(), binary, stop: stop.signal }
+    const starting = createEmbeddedRedis(options)
+    setTimeout(() => stop.abort(), 300)
+    await assert.rejects(starting, /redis-server did not start \(told to stop\)/)
+  })
+
   test('data it can not read are set aside with a warning', async () => {
     await using folder = await temporaryFolder('embedded')
     const events = recordEvents()
