@@ -22,7 +22,7 @@ export class CutShort extends Error {}
  */
 export async function* pieces(content: Sendable, socket: EngineSocket): AsyncGenerator<Buffer> {
   let sent = 0
-  for await (const piece of 'path' in content ? fromFile(content) : windows(content)) {
+  for await (const piece of piecesOf(content)) {
     // A turn of the loop lets an engine's "too long, I'm closing" be read before we write into a closed socket.
     await turn()
     await socket.drained()
@@ -34,6 +34,10 @@ export async function* pieces(content: Sendable, socket: EngineSocket): AsyncGen
     throw new Error(`it has ${sent} octets instead of ${content.sizeBytes}`)
   await expectSilence(socket)
 }
+
+/** Its octets as they are; more than `sizeBytes` says, or fewer, where the file has changed. */
+export const piecesOf = (content: Sendable): AsyncIterable<Buffer> | Iterable<Buffer> =>
+  'path' in content ? fromFile(content) : windows(content)
 
 async function* fromFile(content: Content): AsyncGenerator<Buffer> {
   await using file = await open(content.path)

@@ -27,10 +27,18 @@ type Waiter = { except: ReadonlySet<string>; take(place: Place): void }
 
 const NONE: ReadonlySet<string> = new Set()
 
-/** `concurrency` counts scans per address; a failed address is passed over for `restMs`. */
+export type EnginePoolLimits = {
+  /** Scans at once per address. */
+  concurrency: number
+  /** A failed address is passed over for so long. */
+  restMs: number
+  /** Fewer scans at once, where an address itself says so; at least one. */
+  atMost?(address: string): number
+}
+
 export function createEnginePool(
   addresses: readonly string[],
-  { concurrency, restMs }: { concurrency: number; restMs: number },
+  { concurrency, restMs, atMost }: EnginePoolLimits,
 ): EnginePool {
   const places: Place[] = [...new Set(addresses)].map(address => ({
     address,
@@ -46,7 +54,9 @@ export function createEnginePool(
     const now = Date.now()
     const allowed = places.filter(place => !except.has(place.address))
     const awake = allowed.filter(place => place.restUntil <= now)
-    const free = (awake.length > 0 ? awake : allowed).filter(place => place.busy < concurrency)
+    const room = ({ address }: Place) =>
+      Math.max(1, Math.min(concurrency, atMost?.(address) ?? concurrency))
+    const free = (awake.length > 0 ? awake : allowed).filter(place => place.busy < room(place))
     const rest = (place: Place) => (awake.length > 0 ? 0 : place.restUntil)
     free.sort((a, b) => rest(a) - rest(b) || a.busy - b.busy || a.lastUsed - b.lastUsed)
     return free[0]

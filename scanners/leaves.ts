@@ -17,12 +17,14 @@ const BATCH_LEAVES = 500
 /**
  * Clean only where all of it was read and every leaf is clean. A virus in one ends it; so does an engine that
  * can't say. Where the reader gave up, that is the verdict unless a leaf read until then is infected.
+ * `together`: the engine is known to look into tar archives.
  */
 export async function scanLeaves(
   content: Content,
   ask: (leaf: Sendable) => Promise<Verdict>,
   cache: VerdictCache,
   signal: AbortSignal,
+  together = true,
 ): Promise<Verdict> {
   using scratch = createScratch(path.dirname(content.path))
   const reading = readLeaves(scratch.open(content.path, content.sizeBytes), scratch, signal)
@@ -49,7 +51,7 @@ export async function scanLeaves(
       return graver(verdict, ending(value, signal))
     }
     if (cache.isClean(value)) continue
-    if (value.octets.sizeBytes > SMALL_BYTES) await judge([value])
+    if (!together || value.octets.sizeBytes > SMALL_BYTES) await judge([value])
     else {
       batch.push(value)
       batchBytes += value.octets.sizeBytes
