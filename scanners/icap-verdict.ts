@@ -44,7 +44,7 @@ const infected = (name: string): Verdict => {
 /** A "container violation": the service could not look inside. */
 const unopened = (threat: string): Verdict => ({
   kind: 'unscannable',
-  reason: /encrypt|password/i.test(threat) ? 'encrypted' : 'unsupported-archive',
+  reasons: [/encrypt|password/i.test(threat) ? 'encrypted-archive' : 'unsupported-archive'],
 })
 
 const FAILURES: Record<number, FailureKind> = {

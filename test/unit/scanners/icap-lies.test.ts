@@ -176,12 +176,12 @@ const THREATS: [string, string, Verdict][] = [
   [
     'encrypted',
     found('X-Infection-Found: Type=2; Resolution=0; Threat=Encrypted container;'),
-    { kind: 'unscannable', reason: 'encrypted' },
+    { kind: 'unscannable', reasons: ['encrypted-archive'] },
   ],
   [
     'too deep',
     found('X-Infection-Found: Type=2; Resolution=0; Threat=Container violation;'),
-    { kind: 'unscannable', reason: 'unsupported-archive' },
+    { kind: 'unscannable', reasons: ['unsupported-archive'] },
   ],
   [
     'in the HTTP header',
