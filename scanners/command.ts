@@ -54,7 +54,7 @@ export const commandSettings = z.strictObject({
     .int()
     .min(100)
     .max(600_000)
-    .default(60_000)
+    .default(25_000)
     .describe('Milliseconds a scan may take before it is killed and counts as `failed` (`slow`).'),
 })
 export type CommandSettings = z.infer<typeof commandSettings>

@@ -5,7 +5,7 @@ import type { Sendable } from './content.ts'
 import { calledOff, type Deadline, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
 import { parseIcapUrl } from './icap-connection.ts'
-import type { IcapEndpoint } from './icap-service.ts'
+import type { IcapEndpoint } from './icap-endpoint.ts'
 import { graver, isFinal, scanLeaves } from './leaves.ts'
 import type { About, Scanner, Verdict } from './scanner.ts'
 
@@ -52,7 +52,7 @@ const VERSION_DEADLINE_MS = 5_000
 
 /** Throws where a URL can't be understood. `name` is its key in the configuration. */
 export async function createIcap(name: string, settings: IcapSettings): Promise<Scanner> {
-  const { createIcapEndpoint } = await import('./icap-service.ts')
+  const { createIcapEndpoint } = await import('./icap-endpoint.ts')
   const { createVerdictCache } = await import('./verdict-cache.ts')
   const endpoints = new Map<string, IcapEndpoint>()
   for (const url of settings.urls)

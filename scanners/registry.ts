@@ -1,5 +1,7 @@
 // The scanners there are: one line each.
 import { type ClamavSettings, createClamav } from './clamav.ts'
+import { type CommandSettings, createCommand } from './command.ts'
+import { createIcap, type IcapSettings } from './icap.ts'
 import { createRspamd, type RspamdSettings } from './rspamd.ts'
 import type { Scanner } from './scanner.ts'
 import { createSpamassassin, type SpamassassinSettings } from './spamassassin.ts'
@@ -9,7 +11,12 @@ export type ScannersSettings = {
   clamav?: ClamavSettings | undefined
   rspamd?: RspamdSettings | undefined
   spamassassin?: SpamassassinSettings | undefined
+  icap?: Record<string, IcapSettings> | undefined
+  command?: Record<string, CommandSettings> | undefined
 }
+
+/** The name of one of several scanners of a kind, as metrics, log and decisions have it: `icap-sophos`. */
+export const serviceName = (kind: 'icap' | 'command', key: string): string => `${kind}-${key}`
 
 /** Throws where an address can't be understood; whether it answers shows later. */
 export async function createScanners(settings: ScannersSettings): Promise<Scanner[]> {
@@ -17,5 +24,9 @@ export async function createScanners(settings: ScannersSettings): Promise<Scanne
   if (settings.clamav) scanners.push(await createClamav(settings.clamav))
   if (settings.rspamd) scanners.push(await createRspamd(settings.rspamd))
   if (settings.spamassassin) scanners.push(await createSpamassassin(settings.spamassassin))
+  for (const [key, each] of Object.entries(settings.icap ?? {}))
+    scanners.push(await createIcap(serviceName('icap', key), each))
+  for (const [key, each] of Object.entries(settings.command ?? {}))
+    scanners.push(await createCommand(serviceName('command', key), each))
   return scanners
 }

@@ -18,7 +18,8 @@ finish() {
 }
 
 echo "== what the tests need"
-if ! sh deploy/install-packages.sh redis-server clamav-daemon rspamd slapd ldap-utils \
+if ! sh deploy/install-packages.sh redis-server clamav clamav-daemon \
+  c-icap libc-icap-mod-virus-scan rspamd slapd ldap-utils \
   spamassassin spamd postfix prometheus openssl strace ||
   ! sh deploy/install-modules.sh; then
   count 1

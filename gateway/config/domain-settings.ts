@@ -1,5 +1,6 @@
 // The settings that apply to one domain: its own over the defaults.
 import type { DomainSettings } from '../../policies/policy.ts'
+import { serviceName } from '../../scanners/registry.ts'
 import { type Config, failureDefaults } from './schema.ts'
 
 /**
@@ -9,12 +10,8 @@ import { type Config, failureDefaults } from './schema.ts'
 export function domainSettings(config: Config, domain: string): DomainSettings {
   const own = Object.hasOwn(config.domains, domain) ? config.domains[domain] : undefined
   const failure: DomainSettings['failure'] = {}
-  for (const scanner of ['clamav', 'rspamd', 'spamassassin'] as const) {
-    if (config.scanners[scanner] === undefined) continue
-    failure[scanner] = merge(
-      merge(failureDefaults, config.failure[scanner]),
-      own?.failure?.[scanner],
-    )
+  for (const { name, kind } of scannersOf(config)) {
+    failure[name] = merge(merge(failureDefaults, config.failure[kind]), own?.failure?.[kind])
   }
   return {
     spam: merge(config.spam, own?.spam),
@@ -24,8 +21,25 @@ export function domainSettings(config: Config, domain: string): DomainSettings {
 }
 
 /** Every scanner in the configuration: without a verdict of each of them nothing is relayed (I2). */
-export const requiredScanners = ({ scanners }: Pick<Config, 'scanners'>): string[] =>
-  Object.entries(scanners).flatMap(([name, settings]) => (settings === undefined ? [] : [name]))
+export const requiredScanners = (config: Pick<Config, 'scanners'>): string[] =>
+  scannersOf(config).map(({ name }) => name)
+
+type Kind = keyof Config['failure']
+
+/** Of some kinds there are several, each with a name of its own. */
+function scannersOf({ scanners }: Pick<Config, 'scanners'>): { name: string; kind: Kind }[] {
+  const { icap = {}, command = {}, ...single } = scanners
+  return [
+    ...Object.entries(single).flatMap(([kind, settings]) =>
+      settings === undefined ? [] : [{ name: kind, kind: kind as Kind }],
+    ),
+    ...Object.keys(icap).map(key => ({ name: serviceName('icap', key), kind: 'icap' as const })),
+    ...Object.keys(command).map(key => ({
+      name: serviceName('command', key),
+      kind: 'command' as const,
+    })),
+  ]
+}
 
 /** What `over` says where it says something. */
 function merge<T extends object>(base: T, over: { [K in keyof T]?: T[K] | undefined } = {}): T {

@@ -1,6 +1,7 @@
 // Reads the one configuration file, checks it whole, and tells every fault with its line. Starts nothing.
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { checkAntivirus } from './checks/antivirus.ts'
 import type { Check, CheckContext } from './checks/check.ts'
 import { checkDirectories } from './checks/directories.ts'
 import {
@@ -43,6 +44,7 @@ const CHECKS: readonly Check[] = [
   checkThresholds,
   checkDirectories,
   checkScanners,
+  checkAntivirus,
   checkMatrix,
   checkUnscannable,
   checkRedis,

@@ -2,6 +2,8 @@
 import { z } from 'zod'
 import { ldapSettings } from '../../policies/directory/ldap.ts'
 import { clamavSettings } from '../../scanners/clamav.ts'
+import { commandSettings } from '../../scanners/command.ts'
+import { icapSettings } from '../../scanners/icap.ts'
 import { rspamdSettings } from '../../scanners/rspamd.ts'
 import { spamassassinSettings } from '../../scanners/spamassassin.ts'
 import { limits, retry } from './limits.ts'
@@ -73,6 +75,8 @@ const matrixOf = <Row extends typeof matrixRow | typeof rowOverride>(row: Row) =
     clamav: row.optional().describe('What to do when ClamAV gives no verdict.'),
     rspamd: row.optional().describe('What to do when rspamd gives no verdict.'),
     spamassassin: row.optional().describe('What to do when SpamAssassin gives no verdict.'),
+    icap: row.optional().describe('What to do when an ICAP service gives no verdict.'),
+    command: row.optional().describe('What to do when a command-line scanner gives no verdict.'),
   })
 const matrix = matrixOf(matrixRow)
 /** The matrix where the file says nothing. */
@@ -171,6 +175,14 @@ export const configSchema = z.strictObject({
         .describe('Viruses: `embedded` starts a private clamd, or say where clamd listens.'),
       rspamd: rspamdSettings.optional().describe('Spam score, SPF and DKIM by rspamd.'),
       spamassassin: spamassassinSettings.optional().describe("Spam score by SpamAssassin's spamd."),
+      icap: z
+        .record(z.string(), icapSettings)
+        .optional()
+        .describe('Viruses: antivirus services that speak ICAP, by a name of your own.'),
+      command: z
+        .record(z.string(), commandSettings)
+        .optional()
+        .describe('Viruses: command-line scanners, by a name of your own.'),
     })
     .default({})
     .describe('Who looks at every message; each one configured must give its verdict.'),

@@ -13,7 +13,6 @@ export type Settings = z.infer<typeof configSchema>
 const NOT_YET: Record<string, string> = {
   'directory.*.sql': 'use `ldap` or `file`',
   'directory.*.callForward': 'use `ldap` or `file`',
-  'scanners.icap': 'use `clamav`',
   'scanners.authentication': 'use `rspamd`, which also checks SPF and DKIM',
   'scanners.attachments': 'remove it',
 }

@@ -21,7 +21,9 @@ export const checkRetry: Check = ({ retry }, { findings }) => {
 
 export const checkHold: Check = ({ hold, scanners }, { findings }) => {
   if (!hold || hold.seconds === 0) return
-  for (const [name, settings] of Object.entries(scanners ?? {})) {
+  const { icap = {}, command = {}, ...single } = scanners ?? {}
+  const all = [single, icap, command].flatMap(each => Object.entries(each))
+  for (const [name, settings] of all) {
     if (typeof settings !== 'object' || settings.deadlineMs <= hold.seconds * 1000) continue
     const problem = `a client waits ${hold.seconds} s, but ${name} may take ${settings.deadlineMs} ms`
     findings.warn(['hold', 'seconds'], problem, 'raise it, or lower the `deadlineMs`')
