@@ -3,6 +3,7 @@ import { type Job, Worker } from 'bullmq'
 import type { Config } from '../config/schema.ts'
 import type { QueueName, SealedJob } from './queue.ts'
 import { connectRedis, PREFIX } from './redis.ts'
+import { createRetake } from './retake.ts'
 import type { Seal } from './seal.ts'
 
 export type Consumer = {
@@ -43,19 +44,22 @@ export function createConsumer<T>(options: ConsumerOptions<T>): Consumer {
       connection: redis,
       prefix: PREFIX,
       concurrency: options.concurrency,
-      // A dead worker's jobs are taken up by another this soon; the claim makes one taken up too soon harmless.
+      // A worker's jobs are taken up by another this long after it was last heard of; the claim makes one taken up too
+      // soon harmless. Where it is known to be dead, they are freed at once, and the next check finds them.
       lockDuration: 10_000,
-      stalledInterval: 5_000,
+      stalledInterval: 1000,
       // Whoever takes it up after two deaths leaves it alone, and sees to it that it is tried alone.
       maxStalledCount: 2,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
     },
   )
+  const retake = createRetake({ redis, queue: options.queue, worker: worker.id })
   // Redis that went away is told by the queue's connection; a lost lock shows in the claim.
   worker.on('error', () => undefined)
 
   async function stop(graceMs: number): Promise<void> {
+    retake[Symbol.dispose]()
     const timer = AbortSignal.timeout(graceMs)
     const late = new Promise<void>(resolve => {
       timer.addEventListener('abort', () => resolve(), { once: true })
