@@ -6,6 +6,7 @@ import { noteEncrypted } from './encrypted.ts'
 import { unravel } from './html.ts'
 import { openMailbox } from './mailbox.ts'
 import { readParts } from './parts.ts'
+import { openPdf } from './pdf.ts'
 import { openRtf } from './rtf.ts'
 import type { Piece, Session } from './session.ts'
 import { openSevenZip } from './seven-zip.ts'
@@ -36,6 +37,7 @@ export async function* openPiece(piece: Piece, session: Session): AsyncGenerator
   const { octets } = piece
   if (octets.sizeBytes < LEAST_BYTES && piece.as !== 'message') return
   const probe = octets.slice(0, PROBE_BYTES).toString('latin1')
+  if (probe.includes('%PDF-')) yield* openPdf(octets, session)
   if (probe.startsWith('\x78\x9f\x3e\x22')) yield* openTnef(octets, session)
   if (probe.startsWith('\x30')) yield* openCms(octets, session)
   if (/^\s*\{\\rt/.test(probe)) yield* openRtf(octets, session)

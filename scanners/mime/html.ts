@@ -1,5 +1,6 @@
 // Reads HTML and scripts as a browser would far enough to see the files that they build: escapes, pieces, numbers.
 import { inMemory, type Octets } from './octets.ts'
+import { readNumbers, readScript, runs } from './script.ts'
 import type { Piece, Session } from './session.ts'
 
 /** Text is read in stretches, each beginning before the end of the one before. */
@@ -8,13 +9,10 @@ const OVERLAP_BYTES = 256 * 1024
 const SAMPLE_BYTES = 16_384
 const CONTROL_SHARE = 0.04
 const SCRIPTED =
-  /<(?:script|svg|html|body|a|img|iframe|object|embed|meta)\b|data:|atob|charcode|int8array|unescape|\bvar\b|\blet\b|\bconst\b/i
-/** Numbers in a row, at least, that count as a file. */
-const NUMBERS = 16
-const LIST = /(?:0x[0-9a-f]{1,2}|\d{1,3})\s{0,8},\s{0,8}\d/gi
-const LIST_END = /[^0-9a-fx,\s]/gi
-const NUMBER = /^\s*(?:0x[0-9a-f]{1,2}|\d{1,3})\s*$/i
+  /<(?:script|svg|style|input|html|body|a|img|iframe|object|embed|meta)\b|da[\t\r\n]*t[\t\r\n]*a[\t\r\n]*:|atob|certutil|charcode|int8array|unescape|\bvar\b|\blet\b|\bconst\b/i
 const DATA_URI = /\bdata:([^,:"'<>\s]{0,200}),/gi
+/** `data:` or what follows it, with a tab or a line break in it. */
+const BROKEN_DATA = /\bd[\t\r\n]*a[\t\r\n]*t[\t\r\n]*a[\t\r\n]*:/i
 const DATA_END = /["'<>)]|$/g
 
 export async function* unravel({ octets, as }: Piece, session: Session): AsyncGenerator<Piece> {
@@ -28,8 +26,9 @@ export async function* unravel({ octets, as }: Piece, session: Session): AsyncGe
   }
 }
 
-async function* unravelText(text: string, { budget }: Session): AsyncGenerator<Piece> {
-  for (const { run } of runs(text, LIST, LIST_END)) yield* numbersIn(run)
+async function* unravelText(text: string, session: Session): AsyncGenerator<Piece> {
+  const { budget } = session
+  yield* readNumbers(text)
   await budget.breathe()
   for (const { match, run } of runs(text, DATA_URI, DATA_END)) {
     const [whole, type = ''] = match
@@ -38,8 +37,16 @@ async function* unravelText(text: string, { budget }: Session): AsyncGenerator<P
     yield { octets: inMemory(Buffer.from(plain, isBase64 ? 'base64' : 'latin1')), as: 'file' }
   }
   await budget.breathe()
-  const joined = unescaped(text.replace(/(["'`])\s{0,64}\+\s{0,64}["'`]/g, ''))
-  if (joined !== text) yield { octets: inMemory(Buffer.from(joined, 'latin1')), as: 'text' }
+  yield* readScript(text, session)
+  const joined = text.replace(/(["'`])\s{0,64}\+\s{0,64}["'`]/g, '')
+  for (const reading of new Set([unescaped(joined), withoutBreaks(joined)]))
+    if (reading !== text) yield { octets: inMemory(Buffer.from(reading, 'latin1')), as: 'text' }
+}
+
+/** Octets that browsers overlook: NULs, ISO-2022's shifts, and in addresses tabs and line breaks. */
+const withoutBreaks = (text: string): string => {
+  const plain = text.replace(/\0|\x1b[($][\x20-\x7e]{0,2}?[@-Z]/g, '')
+  return BROKEN_DATA.test(plain) ? plain.replace(/[\t\r\n]/g, '') : plain
 }
 
 /** More control characters than any text has, at its beginning; UTF-16 has its own. */
@@ -47,34 +54,6 @@ function isBinary(octets: Octets): boolean {
   const sample = octets.slice(0, SAMPLE_BYTES)
   const isControl = (octet: number): boolean => octet > 0 && octet < 32 && (octet < 7 || octet > 13)
   return sample.filter(isControl).length > sample.length * CONTROL_SHARE
-}
-
-/** From each match of `start` to before the next of `end`: a pattern for all of it would overflow its stack. */
-function* runs(
-  text: string,
-  start: RegExp,
-  end: RegExp,
-): Generator<{ match: RegExpExecArray; run: string }> {
-  const from = new RegExp(start)
-  const to = new RegExp(end)
-  for (let match = from.exec(text); match; match = from.exec(text)) {
-    to.lastIndex = match.index + match[0].length
-    const stop = to.exec(text)?.index ?? text.length
-    yield { match, run: text.slice(match.index, stop) }
-    from.lastIndex = Math.max(stop, match.index + 1)
-  }
-}
-
-function* numbersIn(list: string): Generator<Piece> {
-  let values: number[] = []
-  for (const item of [...list.split(','), '']) {
-    const value = NUMBER.test(item) ? Number(item) : 256
-    if (value <= 255) values.push(value)
-    else {
-      if (values.length >= NUMBERS) yield { octets: inMemory(Buffer.from(values)), as: 'file' }
-      values = []
-    }
-  }
 }
 
 /** UTF-16 (by its mark, or by every second octet being NUL) narrowed to Latin-1. */
@@ -98,9 +77,12 @@ function unescaped(text: string): string {
     return code <= 0xff ? String.fromCharCode(code) : '?'
   }
   return text.replace(
-    /[%\\]u\{?([0-9a-f]{4})\}?|(?:%|\\x)([0-9a-f]{2})|&#x0*([0-9a-f]{1,4});?|&#0*(\d{1,5});?|\\([/'"\\nrt]|\r?\n)|&(amp|plus|equals|sol|NewLine|Tab);/gi,
-    (whole, u?: string, x?: string, hexadecimal?: string, decimal?: string, literal?: string) => {
-      if (u !== undefined) return character(u, 16)
+    /[%\\]u(?:\{0*([0-9a-f]{1,4})\}|([0-9a-f]{4}))|\\([0-9a-f]{2}) |\\0*([0-7]{2,3})(?![0-9a-f])|(?:%|\\x)([0-9a-f]{2})|&#x0*([0-9a-f]{1,4});?|&#0*(\d{1,5});?|\\([/'"\\nrt]|\r?\n)|&(amp|plus|equals|sol|NewLine|Tab);/gi,
+    (whole, braced?: string, u?: string, css?: string, octal?: string, ...others: string[]) => {
+      const [x, hexadecimal, decimal, literal] = others
+      const digits = braced ?? u ?? css
+      if (digits !== undefined) return character(digits, 16)
+      if (octal !== undefined) return character(octal, 8)
       if (x !== undefined) return character(x, 16)
       if (hexadecimal !== undefined) return character(hexadecimal, 16)
       if (decimal !== undefined) return character(decimal, 10)

@@ -1,6 +1,6 @@
 // Finds what is written into a text without a label: base64, hexadecimal, uuencode and yEnc.
 import { decodeBase64 } from './base64.ts'
-import { inMemory, type Octets, WINDOW_BYTES } from './octets.ts'
+import { inMemory, type Octets, WINDOW_BYTES, windows } from './octets.ts'
 import type { Piece, Session } from './session.ts'
 import { decodeUuencode, decodeYenc } from './uuencode.ts'
 
@@ -19,7 +19,9 @@ for (let code = 0; code < 256; code++)
   LETTERS[code] = /[\w+/-]/.test(String.fromCharCode(code)) ? 1 : 0
 const GAP = /^[\s"'>,\\]{0,64}$/
 const TAIL = /[\s"'>,\\]{1,16}[\w+/-]{1,15}={0,2}/y
-const BEGIN = /^(?:begin(-base64)?[ \t]+[0-7]{3,4}\b|=ybegin )[^\n]*\n?/gim
+/** Without a mode only where the next line can be nothing else. */
+const BEGIN =
+  /^(?:begin(-base64)?[ \t]+(?:[0-7]{3,6}\b|(?=[^\r\n]{1,200}\r?\n[!-M][ -`]{20,62}\r?\n))|=ybegin )[^\n]*\n?/gim
 const HEXADECIMAL = /^[0-9a-f\s"'>,\\]+$/i
 
 type Blob = Range & { letters: number; ways: Range[] }
@@ -46,6 +48,7 @@ async function* sweepRange(
   const { budget } = session
   let blob: Blob | undefined
   let encodedUpTo = from
+  const yencParts: Octets[] = []
   for (let at = from; at < to && !budget.spent; ) {
     await budget.breathe()
     const raw = octets.slice(at, Math.min(to, at + WINDOW_BYTES)).toString('latin1')
@@ -56,6 +59,7 @@ async function* sweepRange(
       if (!budget.takePart()) return
       const found = await unwrap(octets, start, match, session)
       encodedUpTo = found.end
+      if (/^=y.*\bpart=/i.test(match[0])) yencParts.push(...found.pieces.map(each => each.octets))
       yield* found.pieces
     }
     for (const { from: start, to: end } of piecesIn(text, blob?.to === at)) {
@@ -82,6 +86,15 @@ async function* sweepRange(
     at += text.length
   }
   if (blob) yield* open(octets, blob, session)
+  if (yencParts.length > 1) yield { octets: joined(yencParts, session), as: 'file' }
+}
+
+/** One file in several parts, in the order in which they stand. */
+function joined(parts: readonly Octets[], { scratch, budget }: Session): Octets {
+  const sink = scratch.sink(budget)
+  for (const part of parts)
+    for (const window of windows(part)) if (!sink.write(Buffer.from(window))) break
+  return sink.finish()
 }
 
 const newBlob = (from: number, to: number): Blob => ({

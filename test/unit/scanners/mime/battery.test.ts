@@ -6,8 +6,14 @@ import { read } from './reading.ts'
 import { HARMLESS, variants } from './variants.ts'
 
 /** Honest archives are left to the engine: the reader hands them over whole. */
-const OPENED_BY_ENGINE = new Set(['zip', 'zip in zip', 'zip with bzip2', 'bzip2 in two streams'])
-const MAGIC = [Buffer.from('PK\x03\x04', 'latin1'), Buffer.from('BZh')]
+const OPENED_BY_ENGINE = new Set([
+  'zip',
+  'zip in zip',
+  'zip with bzip2',
+  'bzip2 in two streams',
+  'PDF with a file in hexadecimal and Flate',
+])
+const MAGIC = [Buffer.from('PK\x03\x04', 'latin1'), Buffer.from('BZh'), Buffer.from('%PDF-')]
 
 test('there are at least 120, each with a name of its own', () => {
   assert.ok(variants.length >= 120)

@@ -2,6 +2,9 @@
 import { archives, lockedArchives, usualArchives } from './archive-variants.ts'
 import { containers } from './container-variants.ts'
 import { encodings } from './encoding-variants.ts'
+import { hostileLetters } from './hostile-letters.ts'
+import { hostilePages } from './hostile-pages.ts'
+import { hostileStructures } from './hostile-structures.ts'
 import { htmlVariants } from './html-variants.ts'
 import { legitimate } from './legitimate-variants.ts'
 import { letters } from './letter-variants.ts'
@@ -31,4 +34,7 @@ export const variants: Variant[] = [
   ...all(structures),
   ...all(containers),
   ...all(htmlVariants),
+  ...all(hostileLetters),
+  ...all(hostileStructures),
+  ...all(hostilePages),
 ]
