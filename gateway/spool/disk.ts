@@ -1,40 +1,20 @@
 // The few things we do to files, with what POSIX needs for them to survive a power cut.
-import { lstatSync, readFileSync, readlinkSync, type Stats, symlinkSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  fsync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  type Stats,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { constants, open, rename, stat, writeFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
-
-/** fsync of a file or folder by its path. */
-export async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-/** As `syncPath`, for a file that need not be there; says whether it was. */
-export async function syncIfThere(path: string): Promise<boolean> {
-  try {
-    await syncPath(path)
-    return true
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw error
-  }
-}
-
-/** Writes a new file and fsyncs it; one that a crash left half-written is overwritten. */
-export async function writeDurably(path: string, data: string | Uint8Array): Promise<void> {
-  const handle = await open(path, 'w', 0o640)
-  try {
-    await handle.writeFile(data)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
 
 // A trip through the thread pool costs fifty microseconds of CPU, looking at or unlinking a name a few: that is done at
 // once, several dozen times a message. What waits for the disk, or moves content, never is.
@@ -85,6 +65,41 @@ export function textIfThere(path: string): string | undefined {
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
+  }
+}
+
+const fsyncOf = promisify(fsync)
+
+/** fsync of a file or folder by its path. */
+export async function syncPath(path: string): Promise<void> {
+  const file = openSync(path, 'r')
+  try {
+    await fsyncOf(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** As `syncPath`, for a file that need not be there; says whether it was. */
+export async function syncIfThere(path: string): Promise<boolean> {
+  if (!statIfThere(path)) return false
+  try {
+    await syncPath(path)
+    return true
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+}
+
+/** Writes a new small file and fsyncs it; one that a crash left half-written is overwritten. */
+export async function writeDurably(path: string, data: string): Promise<void> {
+  const file = openSync(path, 'w', 0o640)
+  try {
+    writeFileSync(file, data)
+    await fsyncOf(file)
+  } finally {
+    closeSync(file)
   }
 }
 

@@ -1,5 +1,6 @@
 // The spool: where content, claim and outcome log of a message lie, and what "in custody" means on disk.
-import { type FileHandle, mkdir, open, readdir, rename, statfs, writeFile } from 'node:fs/promises'
+import { renameSync } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, statfs, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Content, Envelope, Recipient } from '../message.ts'
 import { type Claims, createClaims } from './claim.ts'
@@ -15,6 +16,7 @@ import {
 import { isId, newId } from './id.ts'
 import type { Identity } from './identity.ts'
 import { appendLog, type LogLine, type LogState, readLog } from './outcome-log.ts'
+import { createSharedSync } from './shared-sync.ts'
 import { createUnanswered, type Unanswered } from './unanswered.ts'
 
 /** The part of the spool that a session sees. */
@@ -82,6 +84,9 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     options.identity,
   )
 
+  const syncIncoming = createSharedSync(place('incoming'))
+  const syncQueued = createSharedSync(place('queued'))
+
   const inCustody = async (id: string) => statIfThere(envelopePath(id)) !== undefined
 
   async function setAside(name: string, cause: string): Promise<void> {
@@ -99,11 +104,11 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     const { id } = envelope
     const aside = incomingPath(`${id}.envelope`)
     const [logged] = await Promise.all([syncIfThere(logPath(id)), syncPath(contentPath(id))])
-    await syncPath(place('incoming'))
+    await syncIncoming()
     await writeDurably(aside, JSON.stringify({ version: 1, envelope }))
-    await rename(aside, envelopePath(id))
+    renameSync(aside, envelopePath(id))
     try {
-      await syncPath(place('queued'))
+      await syncQueued()
     } catch (error) {
       // Not known to be durable is not in custody.
       unlinkIfThere(envelopePath(id))
@@ -115,7 +120,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   }
 
   async function syncNewLog(id: string, isNew: boolean): Promise<void> {
-    if ((await syncIfThere(logPath(id))) && isNew) await syncPath(place('incoming'))
+    if ((await syncIfThere(logPath(id))) && isNew) await syncIncoming()
   }
 
   async function envelope(id: string): Promise<Envelope | undefined> {
@@ -163,11 +168,11 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     },
     takeCustody,
     inCustody,
-    confirmCustody: () => syncPath(place('queued')),
+    confirmCustody: syncQueued,
     envelope,
     async endCustody(id, keepLog) {
       unlinkIfThere(envelopePath(id))
-      await syncPath(place('queued'))
+      await syncQueued()
       unlinkIfThere(contentPath(id))
       if (!keepLog) unlinkIfThere(logPath(id))
     },

@@ -41,3 +41,62 @@ test('content, log, incoming/, envelope, rename, queued/; and the envelope goes 
     'unlink incoming/ID.log',
   ])
 })
+
+type Call = { name: string; begun: number; ended: number }
+
+/** The calls in a trace of several threads, with the lines where they began and ended. */
+function callsIn(trace: string): Call[] {
+  const calls: Call[] = []
+  const open = new Map<string, Call>()
+  for (const [line, text] of trace.split('\n').entries()) {
+    const resumed = /^(\d+) +<\.\.\. (\w+) resumed/.exec(text)
+    const [, thread = '', call = '', what = ''] = /^(\d+) +(\w+)\((.*)$/.exec(text) ?? []
+    if (resumed) {
+      const waiting = open.get(resumed[1] ?? '')
+      if (waiting) waiting.ended = line
+    } else if (call !== '') {
+      const [path = ''] = /(?:<[^>]*>|"[^"]*")/.exec(what) ?? []
+      const one = { name: `${call} ${path.slice(1, -1)}`, begun: line, ended: line }
+      if (text.includes('<unfinished')) {
+        one.ended = Number.POSITIVE_INFINITY
+        open.set(thread, one)
+      }
+      calls.push(one)
+    }
+  }
+  return calls
+}
+
+test('with many at once the order is kept for each, and they share what they can', async () => {
+  await using folder = await temporaryFolder()
+  const ids = Array.from({ length: 24 }, () => newId())
+  const trace = path.join(folder.path, 'trace')
+  const spool = path.join(folder.path, 'spool')
+  const crowd = path.join(import.meta.dirname, '../../support/custody-crowd.ts')
+  const args = ['-f', '-y', '-e', 'trace=fsync,rename,renameat2,unlink', '-o', trace]
+  const run = spawnSync('strace', [...args, process.execPath, crowd, spool, ...ids], {
+    encoding: 'utf8',
+  })
+  assert.equal(run.status, 0, run.stderr)
+  const calls = callsIn(await readFile(trace, 'utf8'))
+  const named = (name: string) => calls.filter(call => call.name === name)
+  /** The first of that name to begin after `line` and to have ended by `until`. */
+  const between = (name: string, line: number, until: number) =>
+    named(name).find(call => call.begun > line && call.ended < until)
+  for (const id of ids) {
+    const at = (call: string, name: string) => {
+      const found = named(`${call} ${spool}/${name}`)[0]
+      assert.ok(found, `${call} ${name}`)
+      return found
+    }
+    const content = at('fsync', `incoming/${id}.eml`)
+    const envelope = at('fsync', `incoming/${id}.envelope`)
+    const rename = at('rename', `incoming/${id}.envelope`)
+    const said = at('unlink', `incoming/${id}.unsaid`)
+    assert.ok(between(`fsync ${spool}/incoming`, content.ended, envelope.begun), 'incoming/')
+    assert.ok(envelope.ended < rename.begun)
+    assert.ok(between(`fsync ${spool}/queued`, rename.ended, said.begun), 'queued/')
+  }
+  assert.ok(named(`fsync ${spool}/queued`).length < ids.length)
+  assert.ok(named(`fsync ${spool}/incoming`).length < ids.length)
+})
