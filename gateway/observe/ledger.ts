@@ -9,7 +9,7 @@ export type Ledger = {
   /** Reads what the journal has new; also done at every look at the metrics. */
   poll(): Promise<void>
   /**
-   * Compares with what lies in `queued/`; to be called at start, before anything moves, and each minute. `look` is
+   * Compares with what lies in `queued/`; to be called at start, before anything moves, and again and again. `look` is
    * called first, then the journal is read. Rejects only if `look` does.
    */
   reconcile(look: () => Promise<readonly InCustody[]>): Promise<void>

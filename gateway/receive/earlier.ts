@@ -57,7 +57,8 @@ async function settle(
 ): Promise<string[] | undefined> {
   for (;;) {
     const kept = await spool.envelope(id)
-    if (kept) {
+    // Without content it is no mail that will arrive, whatever its envelope says: the sweep sets it aside.
+    if (kept && (await spool.content(id))) {
       // Whoever took custody may have been killed before it was known to be on disk.
       await spool.confirmCustody()
       return kept.recipients.map(r => r.address)

@@ -17,9 +17,12 @@ function hostOf(): string {
   return `${hostname().replace(/[^\w.-]/g, '_')}${place}`
 }
 
-/** Field 22 of /proc/PID/stat, in clock ticks since boot; a pid used again has another one. */
-const startOf = (stat: string): string =>
-  stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0'
+/** Of /proc/PID/stat, from field 3 on: a program's name may hold anything. */
+const fieldsOf = (stat: string): string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+/** Field 22, in clock ticks since boot; a pid used again has another one. */
+const startOf = (stat: string): string => fieldsOf(stat)[19] ?? '0'
+/** Field 20. */
+const threadsOf = (stat: string): number => Number(fieldsOf(stat)[17])
 
 export function ownIdentity(): Identity {
   let startedAt = '0'
@@ -48,8 +51,9 @@ export async function liveness(
   try {
     const stat = await readFile(`/proc/${who.pid}/stat`, 'utf8')
     if (startOf(stat) !== who.startedAt) return 'dead'
-    // A zombie has ended, though its parent hasn't noticed yet.
-    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z') ? 'dead' : 'alive'
+    // A zombie has ended, though its parent hasn't noticed yet; but a thread that a slow disk has not let go may still
+    // be about to rename or to write.
+    return fieldsOf(stat)[0] === 'Z' && threadsOf(stat) <= 1 ? 'dead' : 'alive'
   } catch (error) {
     // ESRCH: it ended between open and read. Anything else (no file descriptor left, say) tells about us, not about it.
     const { code } = error as NodeJS.ErrnoException

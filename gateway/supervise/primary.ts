@@ -20,7 +20,8 @@ import { createWorkers, type Workers } from './workers.ts'
 /** SIGTERM to exit takes 30 seconds at most: receive first, then the others. */
 const RECEIVE_GRACE_MS = 15_000
 const WORK_GRACE_MS = 8_000
-const RECONCILE_MS = 60_000
+/** Who shares the spool knows what others took or ended after two looks. */
+const RECONCILE_MS = 15_000
 
 export type RunOptions = {
   file: string

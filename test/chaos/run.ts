@@ -16,8 +16,8 @@ import { type Layout, type Stage, setStage } from './stage.ts'
 
 /** Everything acknowledged is at its end this long after the last fault. */
 const SETTLE_MS = 120_000
-/** The ledger believes the second of two looks into the spool, a minute apart. */
-const LOOKS_MS = 125_000
+/** The ledger believes the second of two looks into the spool, 15 seconds apart. */
+const LOOKS_MS = 40_000
 
 export type RunOptions = {
   seconds: number

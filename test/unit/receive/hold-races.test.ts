@@ -179,3 +179,23 @@ test('once a retry was answered, the same mail sent on purpose goes out again', 
   await (await held.carry(onPurpose)).heard()
   assert.equal(await held.spool.inCustody(onPurpose.envelope.id), true)
 })
+
+test('an earlier try in custody whose content is gone covers nobody: the retry is carried', async () => {
+  const content = fresh()
+  const first = await held.message(['a@example.org'], content)
+  const leave = new AbortController()
+  const lost = held.carry(first, leave.signal)
+  await held.asked(first)
+  held.hints.tell(held.hints.address, { id: first.envelope.id, kind: 'hold' })
+  await (await lost).unheard()
+  assert.equal(await held.spool.inCustody(first.envelope.id), true)
+  await held.spool.removeContent(first.envelope.id)
+
+  const retry = await held.message(['a@example.org'], content)
+  const carried = held.carry(retry)
+  await held.asked(retry)
+  await work(retry, [end('a@example.org', 'relayed')])
+  const answer = await carried
+  assert.equal(answer.reply.code, 250)
+  await answer.heard()
+})

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import {
@@ -10,6 +11,7 @@ import {
   readIdentity,
   writeIdentity,
 } from '../../../gateway/spool/identity.ts'
+import { until } from '../../support/process.ts'
 
 const own = ownIdentity()
 
@@ -31,6 +33,20 @@ test('a process that is stopped lives', async () => {
   child.kill('SIGKILL')
   await once(child, 'exit')
   assert.equal(await liveness(who, own), 'dead')
+})
+
+test('killed, a process lives until the last thread has let go of it', async () => {
+  const exit = process.arch === 'arm64' ? 93 : 60
+  const script = `use threads; $| = 1; threads->create(sub { print "up\\n"; sleep 60 }); syscall(${exit}, 0)`
+  const child = spawn('perl', ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(child.stdout, 'data')
+  const file = `/proc/${child.pid}/stat`
+  const stat = () => readFileSync(file, 'latin1').split(' ')
+  await until('its first thread to have ended', () => stat()[2] === 'Z')
+  const who = { ...own, pid: child.pid ?? 0, startedAt: stat()[21] ?? '' }
+  assert.equal(await liveness(who, own), 'alive')
+  child.kill('SIGKILL')
+  await until('it to be dead', async () => (await liveness(who, own)) === 'dead')
 })
 
 test('without a file descriptor left to look with, nobody is declared dead', () => {
