@@ -107,6 +107,7 @@ function planOf(reports: readonly Report[], decided: readonly Decided[]): Plan {
       policy: decision.policy,
       reason: decision.reason,
       ...(decision.fields ? { fields: decision.fields } : {}),
+      ...(decision.cuts ? { cuts: decision.cuts } : {}),
     })),
     scanners: reports.map(report => report.scanner),
     unscanned: decided.some(({ decision }) => decision.unscanned !== undefined),

@@ -1,7 +1,7 @@
 // What a policy is and what it may decide. Policies judge: they are handed values and return values.
 import type { Client, Envelope, Recipient } from '../gateway/message.ts'
 import type { Reply } from '../gateway/reply.ts'
-import type { FailureKind, Reason, Report } from '../scanners/scanner.ts'
+import type { AttachmentKind, FailureKind, Reason, Report, Span } from '../scanners/scanner.ts'
 
 /** What is to become of a message for one recipient. `defer` leaves it to be tried again. */
 export type Disposition = 'relay' | 'quarantine' | 'reject' | 'discard' | 'defer'
@@ -11,6 +11,22 @@ export type MatrixAction = 'tempfail' | 'hold' | 'relay' | 'relayMarked' | 'reje
 
 /** What may become of a message that nobody can look into whole. */
 export type UnscannableAction = 'reject' | 'quarantine' | 'relayMarked' | 'relay'
+/** What the attachment rules may say of a file; `strip` puts a notice in its place. */
+export const ATTACHMENT_ACTIONS = ['reject', 'quarantine', 'strip', 'relayMarked', 'relay'] as const
+export type AttachmentAction = (typeof ATTACHMENT_ACTIONS)[number]
+
+/** Fits a file that is all of what it names. One that lets pass must fit every name, type and kind there is. */
+export type AttachmentRule = {
+  /** With `*` and `?`, whatever the case. */
+  names?: readonly string[] | undefined
+  /** `application/pdf`, `image/*`. */
+  types?: readonly string[] | undefined
+  kinds?: readonly AttachmentKind[] | undefined
+  action: AttachmentAction
+}
+
+/** A part to be replaced by a notice, and what the notice says of it. Printable ASCII. */
+export type Cut = Span & { name: string; why: string }
 
 export type Decision = {
   disposition: Disposition
@@ -24,6 +40,8 @@ export type Decision = {
   custody?: boolean
   /** Fields for the top of the relayed content, `Name: value`, no CR or LF, each at most 998 octets. */
   fields?: string[]
+  /** Parts that are not relayed, in their order, none within another; the whole message goes to the quarantine first. */
+  cuts?: Cut[]
   /** Set where there was no verdict: the failure matrix decided, or the setting for what can't be scanned. */
   unscanned?: { scanner: string; failure: FailureKind | Reason; action: MatrixAction }
 }
@@ -34,6 +52,8 @@ export type DomainSettings = {
   /** scanner name → failure kind → action; complete for every configured scanner. */
   failure: Record<string, Record<FailureKind, MatrixAction>>
   unscannable: Record<Reason, UnscannableAction>
+  /** Asked in order, the shipped ones after all others. Absent where attachments are not looked at. */
+  attachments?: { rules: readonly AttachmentRule[]; standard: boolean }
 }
 
 /** One disposition policy. Pure. The first opinion wins; no opinion from any means `defer`. */

@@ -1,4 +1,5 @@
 // The scanners there are: one line each.
+import { type AttachmentsSettings, createAttachments } from './attachments.ts'
 import { type ClamavSettings, createClamav } from './clamav.ts'
 import { type CommandSettings, createCommand } from './command.ts'
 import { createIcap, type IcapSettings } from './icap.ts'
@@ -13,6 +14,8 @@ export type ScannersSettings = {
   spamassassin?: SpamassassinSettings | undefined
   icap?: Record<string, IcapSettings> | undefined
   command?: Record<string, CommandSettings> | undefined
+  /** From the configuration's `attachments`. */
+  attachments?: AttachmentsSettings | undefined
 }
 
 /** The name of one of several scanners of a kind, as metrics, log and decisions have it: `icap-sophos`. */
@@ -28,5 +31,6 @@ export async function createScanners(settings: ScannersSettings): Promise<Scanne
     scanners.push(await createIcap(serviceName('icap', key), each))
   for (const [key, each] of Object.entries(settings.command ?? {}))
     scanners.push(await createCommand(serviceName('command', key), each))
+  if (settings.attachments) scanners.push(createAttachments(settings.attachments))
   return scanners
 }

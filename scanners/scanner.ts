@@ -18,6 +18,41 @@ export type Authentication = {
   dkim: boolean
 }
 
+/** What a file can be, by its octets or by its name: rules' words and a metric's labels. */
+export const ATTACHMENT_KINDS = [
+  'windows-executable',
+  'elf',
+  'mach-o',
+  'script',
+  'office-macro',
+  'auto-run-macro',
+  'encrypted-archive',
+  'encrypted-document',
+  'disk-image',
+  'shortcut',
+  'onenote',
+  'double-extension',
+  'right-to-left',
+  'mismatch',
+] as const
+export type AttachmentKind = (typeof ATTACHMENT_KINDS)[number]
+
+/** Octets of a message's content, from `from` to before `to`. */
+export type Span = { from: number; to: number }
+
+/** One file in a message, or in an archive in it. All texts are printable and bounded; they come from the message. */
+export type Attachment = {
+  /** Every name that some mail program would give it, at most 255 characters each. */
+  names: string[]
+  /** Every type claimed for it: `application/pdf`. */
+  types: string[]
+  kinds: AttachmentKind[]
+  /** It lies in an archive. */
+  packed: boolean
+  /** The body part that it stands in, alone, for every reader: only there can it be cut out. */
+  span?: Span
+}
+
 /**
  * What one scanner says of one message. `unscannable` is the message's fault: asking again won't help; `reasons` are
  * all that is known, since a policy may be lenient with one and not with another.
@@ -28,6 +63,8 @@ export type Verdict =
   | { kind: 'infected'; name: string }
   | { kind: 'scored'; score: number; symbols: string[] }
   | { kind: 'unscannable'; reasons: Reason[] }
+  /** `unread`: there is more than was looked at, and why. */
+  | { kind: 'attachments'; found: Attachment[]; unread?: Reason[] }
   | { kind: 'failed'; failure: FailureKind; cause: string }
 
 /** A verdict with who gave it, and how long it took. */

@@ -13,24 +13,37 @@ export function domainSettings(config: Config, domain: string): DomainSettings {
   for (const { name, kind } of scannersOf(config)) {
     failure[name] = merge(merge(failureDefaults, config.failure[kind]), own?.failure?.[kind])
   }
+  const { attachments } = config
   return {
     spam: merge(config.spam, own?.spam),
     failure,
     unscannable: merge(config.unscannable, own?.unscannable),
+    ...(attachments
+      ? {
+          // The lists themselves, so that what was made of them for another recipient can be found again.
+          attachments: {
+            rules: own?.attachments?.rules ?? attachments.rules,
+            standard: own?.attachments?.standard ?? attachments.standard,
+          },
+        }
+      : {}),
   }
 }
 
 /** Every scanner in the configuration: without a verdict of each of them nothing is relayed (I2). */
-export const requiredScanners = (config: Pick<Config, 'scanners'>): string[] =>
+export const requiredScanners = (config: Pick<Config, 'scanners' | 'attachments'>): string[] =>
   scannersOf(config).map(({ name }) => name)
 
 type Kind = keyof Config['failure']
 
 /** Of some kinds there are several, each with a name of its own. */
-function scannersOf({ scanners }: Pick<Config, 'scanners'>): { name: string; kind: Kind }[] {
+function scannersOf({
+  scanners,
+  attachments,
+}: Pick<Config, 'scanners' | 'attachments'>): { name: string; kind: Kind }[] {
   const { icap = {}, command = {}, ...single } = scanners
   return [
-    ...Object.entries(single).flatMap(([kind, settings]) =>
+    ...Object.entries({ ...single, attachments }).flatMap(([kind, settings]) =>
       settings === undefined ? [] : [{ name: kind, kind: kind as Kind }],
     ),
     ...Object.keys(icap).map(key => ({ name: serviceName('icap', key), kind: 'icap' as const })),

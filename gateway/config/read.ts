@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { checkAntivirus } from './checks/antivirus.ts'
+import { checkAttachments } from './checks/attachments.ts'
 import type { Check, CheckContext } from './checks/check.ts'
 import { checkDirectories } from './checks/directories.ts'
 import {
@@ -45,6 +46,7 @@ const CHECKS: readonly Check[] = [
   checkDirectories,
   checkScanners,
   checkAntivirus,
+  checkAttachments,
   checkMatrix,
   checkUnscannable,
   checkRedis,

@@ -14,7 +14,6 @@ const NOT_YET: Record<string, string> = {
   'directory.*.sql': 'use `ldap` or `file`',
   'directory.*.callForward': 'use `ldap` or `file`',
   'scanners.authentication': 'use `rspamd`, which also checks SPF and DKIM',
-  'scanners.attachments': 'remove it',
 }
 
 /** Rounds of taking out what is wrong and looking again; each removes something. */

@@ -53,6 +53,18 @@ export type Events = {
     action: MatrixAction
     cause: string
   }): void
+  /**
+   * Parts are cut out of what is relayed, which voids its DKIM signatures; the whole message is in the quarantine.
+   * Told at each attempt.
+   */
+  stripped(e: {
+    id: string
+    recipients: string[]
+    parts: number
+    reason: string
+    place: string
+    signatures: 'void'
+  }): void
   quarantined(e: { id: string; recipients: string[]; reason: string; place: string }): void
 
   // Relay

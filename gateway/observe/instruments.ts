@@ -1,5 +1,7 @@
 // Every metric that events move, declared once: its name, help, labels, and how several processes' values become one.
+
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { ATTACHMENT_KINDS } from '../../scanners/scanner.ts'
 
 const SCAN_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 const HOLD_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 300, 540]
@@ -133,6 +135,13 @@ function scanInstruments(registry: Registry) {
       ['disposition', 'policy'],
       DISPOSITIONS.map(disposition => ({ disposition, policy: 'none' })),
     ),
+    attachments: counter(
+      'attachments_total',
+      'Files found in messages, by what they are.',
+      ['kind'],
+      [...ATTACHMENT_KINDS, 'other'].map(kind => ({ kind })),
+    ),
+    stripped: counter('stripped_parts_total', 'Parts replaced by a notice, once an attempt.', []),
     quarantined: counter('quarantined_messages_total', 'Messages put into the quarantine.', []),
     scannerInfo: gauge(
       'scanner_info',

@@ -3,7 +3,10 @@ import type { Verdict } from '../../scanners/scanner.ts'
 import type { Events } from './events.ts'
 import type { Outlets } from './tell.ts'
 
-type ScanEvents = Pick<Events, 'scanned' | 'decided' | 'matrixActivated' | 'quarantined'>
+type ScanEvents = Pick<
+  Events,
+  'scanned' | 'decided' | 'matrixActivated' | 'quarantined' | 'stripped'
+>
 
 /** Symbols of a spam scanner kept in a line. */
 const SYMBOLS = 40
@@ -25,6 +28,8 @@ export function tellScan({ log, journal, metrics }: Outlets): ScanEvents {
       if (report.verdict.kind === 'failed') {
         to.scanFailures.inc({ scanner, failure: report.verdict.failure })
       }
+      if (report.verdict.kind === 'attachments')
+        for (const kind of kindsIn(report.verdict)) to.attachments.inc({ kind })
     },
     decided(e) {
       log.write(e.disposition === 'relay' ? 'debug' : 'info', 'decided', e)
@@ -37,6 +42,11 @@ export function tellScan({ log, journal, metrics }: Outlets): ScanEvents {
       journal.write('matrixActivated', e)
       to.matrixActivations.inc({ scanner: e.scanner, failure: e.failure, action: e.action })
     },
+    stripped(e) {
+      log.write('info', 'stripped', e)
+      journal.write('stripped', e)
+      to.stripped.inc(e.parts)
+    },
     quarantined(e) {
       log.write('info', 'quarantined', e)
       journal.write('quarantined', e)
@@ -45,5 +55,23 @@ export function tellScan({ log, journal, metrics }: Outlets): ScanEvents {
   }
 }
 
-const short = (verdict: Verdict): Verdict =>
-  verdict.kind === 'scored' ? { ...verdict, symbols: verdict.symbols.slice(0, SYMBOLS) } : verdict
+/** Files told of in a line. */
+const FILES = 10
+
+function short(verdict: Verdict): { kind: Verdict['kind'] } & Record<string, unknown> {
+  if (verdict.kind === 'scored') return { ...verdict, symbols: verdict.symbols.slice(0, SYMBOLS) }
+  if (verdict.kind !== 'attachments') return verdict
+  const { kind, found, unread } = verdict
+  // Those that are something come first.
+  const files = found.toSorted((a, b) => b.kinds.length - a.kinds.length).slice(0, FILES)
+  return {
+    ...{ kind, count: found.length },
+    ...(unread === undefined ? {} : { unread }),
+    files: files.map(({ names, kinds }) => `${names[0] ?? 'unnamed'} (${kinds.join(', ')})`),
+  }
+}
+
+/** One for each file and what it is; a file that is nothing in particular is `other`. */
+function* kindsIn({ found }: Extract<Verdict, { kind: 'attachments' }>): Generator<string> {
+  for (const { kinds } of found) yield* kinds.length > 0 ? kinds : ['other']
+}

@@ -1,5 +1,5 @@
 // What travels through Redis: ids, envelopes and plans, never content. A leaf of the queue.
-import type { Disposition } from '../../policies/policy.ts'
+import type { Cut, Disposition } from '../../policies/policy.ts'
 import type { Authentication } from '../../scanners/scanner.ts'
 import type { Envelope } from '../message.ts'
 import type { Reply } from '../reply.ts'
@@ -11,6 +11,8 @@ export type Planned = {
   policy: string
   reason: string
   fields?: string[]
+  /** Parts that a notice takes the place of. */
+  cuts?: Cut[]
 }
 
 /** The decisions for a whole message, and what a later DSN needs to know. */

@@ -6,6 +6,7 @@ import type { Events } from '../observe/events.ts'
 import type { RelayOutcome } from '../outcome.ts'
 import type { Reply } from '../reply.ts'
 import { type Attempted, attempt } from './attempt.ts'
+import type { Replacement } from './cuts.ts'
 import { ourFields } from './header.ts'
 import { type ResolveMx, systemMx, type Target, targetsOf } from './next-hop.ts'
 import { ownOutcome } from './outcomes.ts'
@@ -22,6 +23,8 @@ export type Order = {
   nextHops: string[]
   /** `Name: value`, put on top below our `Received`. */
   fields: string[]
+  /** What is sent in the place of parts of the content. */
+  replacements?: readonly Replacement[]
   /** Asked right before the final dot of each transaction; false ends it without, and all that is open is deferred. */
   mayFinish(): Promise<boolean>
 }
@@ -66,7 +69,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const fields = ourFields(order.envelope, hostname, ledger.open(), order.fields)
     let opened: Source
     try {
-      opened = await openSource(order.content, fields)
+      opened = await openSource(order.content, fields, order.replacements)
     } catch (error) {
       events.fault({ where: 'relay', error, id: order.envelope.id })
       ledger.settleAll(OWN.content, String(error))

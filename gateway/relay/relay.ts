@@ -1,4 +1,5 @@
 // One relay job: takes the claim, carries out the plan for each recipient, writes down what became of it.
+import type { Cut } from '../../policies/policy.ts'
 import { requiredScanners } from '../config/domain-settings.ts'
 import type { Config } from '../config/schema.ts'
 import type { Content, Envelope, Recipient } from '../message.ts'
@@ -13,6 +14,7 @@ import type { Spool } from '../spool/spool.ts'
 import { closeCustody } from './close.ts'
 import type { Delivery } from './deliver.ts'
 import type { Notify } from './notify.ts'
+import { keepWhole } from './strip.ts'
 import { writeDown } from './write-down.ts'
 
 export type RelayOptions = {
@@ -108,16 +110,17 @@ const planFor = (envelope: Envelope): Planned =>
     : NO_PLAN
 
 type Item = { recipient: Recipient; plan: Planned }
-type Group = { nextHops: string[]; fields: string[]; recipients: Recipient[] }
+type Group = { nextHops: string[]; fields: string[]; cuts: Cut[]; recipients: Recipient[] }
 
-/** Recipients with the same next hop and the same result fields share a transaction. */
+/** Recipients with the same next hop, result fields and cuts share a transaction. */
 function groups(run: Run, items: readonly Item[]): Group[] {
   const found = new Map<string, Group>()
   for (const { recipient, plan } of items) {
     const nextHops = nextHopsOf(run, recipient)
     const fields = plan.fields ?? []
-    const key = JSON.stringify([nextHops, fields])
-    const group = found.get(key) ?? { nextHops, fields, recipients: [] }
+    const cuts = plan.cuts ?? []
+    const key = JSON.stringify([nextHops, fields, cuts])
+    const group = found.get(key) ?? { nextHops, fields, cuts, recipients: [] }
     group.recipients.push(recipient)
     found.set(key, group)
   }
@@ -137,13 +140,10 @@ async function relayGroup(run: Run, group: Group): Promise<void> {
   const { options, envelope, content, claim } = run
   const { nextHops, fields, recipients } = group
   if (nextHops.length === 0) return defer(run, recipients, 'no next hop is configured any more')
+  const replacements = await keepWhole(run, group.cuts)
   const startedAt = Date.now()
   const outcomes = await options.delivery.deliver({
-    envelope,
-    content,
-    recipients,
-    nextHops,
-    fields,
+    ...{ envelope, content, recipients, nextHops, fields, replacements },
     mayFinish: () => claim.stillHeld(),
   })
   options.events.relayAttempted({

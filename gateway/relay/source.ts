@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { Content } from '../message.ts'
+import { createCutter, growthOf, type Replacement } from './cuts.ts'
 import { createHeaderFilter } from './header.ts'
 
 /** Content up to this size is read once into memory: three times as fast as a stream. */
@@ -35,11 +36,20 @@ export type Source = {
 /** The file, in pieces of `most` octets at most; as often as it is asked. */
 type Octets = { chunks(most: number): AsyncGenerator<Buffer> | Buffer[]; close(): Promise<void> }
 
-/** Rejects if the file can't be read, or is not as long as `content` says. */
-export async function openSource(content: Content, fields: Buffer): Promise<Source> {
-  const octets = content.sizeBytes <= TINY_BYTES ? inMemory(content) : await inFile(content)
+/**
+ * Rejects if the file can't be read, or is not as long as `content` says. The replacements lie behind the header
+ * section, in their order.
+ */
+export async function openSource(
+  content: Content,
+  fields: Buffer,
+  replacements: readonly Replacement[] = [],
+): Promise<Source> {
+  const grownBytes = content.sizeBytes + growthOf(replacements, content.sizeBytes)
+  const file = content.sizeBytes <= TINY_BYTES ? inMemory(content) : await inFile(content)
+  const octets = replacements.length === 0 ? file : cutFrom(file, replacements)
   try {
-    return await sourceOf(octets, content.sizeBytes, fields)
+    return await sourceOf(octets, grownBytes, fields)
   } catch (error) {
     await octets.close()
     throw error
@@ -65,6 +75,15 @@ async function inFile(content: Content): Promise<Octets> {
   }
   return { chunks: most => chunks(file, size, most), close: () => file.close() }
 }
+
+/** The file with parts of it replaced. */
+const cutFrom = (file: Octets, replacements: readonly Replacement[]): Octets => ({
+  async *chunks(most) {
+    const cut = createCutter(replacements)
+    for await (const chunk of file.chunks(most)) yield* cut(chunk)
+  },
+  close: file.close,
+})
 
 async function sourceOf(octets: Octets, contentBytes: number, fields: Buffer): Promise<Source> {
   const head = await readHead(octets, contentBytes)

@@ -1,9 +1,13 @@
 // Looks at the scan engines every few seconds: which answer, and how old their signatures are.
-import type { Scanner } from '../../scanners/scanner.ts'
+import type { EngineState, Scanner } from '../../scanners/scanner.ts'
 import { showScanner } from '../observe/scanner-metrics.ts'
 import type { Observed } from './instance.ts'
 
 const LOOK_MS = 5000
+
+/** Those who need no engine are never down. */
+const isDown = (engines: readonly EngineState[]): boolean =>
+  engines.length > 0 && engines.every(engine => !engine.up)
 
 export type EngineWatch = {
   /** Engines of which no address answers. */
@@ -53,7 +57,7 @@ export function createEngineWatch(
   return {
     reasons: () =>
       scanners()
-        .filter(scanner => scanner.engines().every(engine => !engine.up))
+        .filter(scanner => isDown(scanner.engines()))
         .map(scanner => `${scanner.name} does not answer`),
     [Symbol.dispose]: () => clearInterval(timer),
   }

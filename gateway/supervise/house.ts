@@ -94,10 +94,13 @@ export async function makeScan(house: House, handOn: Relay): Promise<Scanning> {
 }
 
 /** Throws where `embedded` has not become an address: a scanner left out would let mail pass unscanned. */
-function scannerSettings({ scanners }: Config) {
+function scannerSettings({ scanners, attachments, domains }: Config) {
   const { clamav, ...others } = scanners
+  const lists = [attachments, ...Object.values(domains).map(domain => domain.attachments)]
+  const spans = lists.some(list => list?.rules?.some(rule => rule.action === 'strip'))
+  const looked = attachments && { deadlineMs: attachments.deadlineMs, spans }
   if (clamav === 'embedded') throw new Error('no clamd was started for `scanners.clamav: embedded`')
-  return { ...others, ...(clamav ? { clamav } : {}) }
+  return { ...others, ...(clamav ? { clamav } : {}), ...(looked ? { attachments: looked } : {}) }
 }
 
 /** The relay, and what it was made of. */

@@ -1,6 +1,7 @@
 // The last policy: relays what every scanner judged, or what the matrix lets pass, with fields that say so.
 import type { Report, Verdict } from '../../scanners/scanner.ts'
 import type { DomainSettings, Policy } from '../policy.ts'
+import { relayedAttachments } from './attachment.ts'
 import { failedGaps, type Gap, letsPass } from './matrix.ts'
 import { highestScore } from './spam.ts'
 import { unscannableGaps } from './unscannable.ts'
@@ -15,22 +16,31 @@ export const relay: Policy = {
       return undefined
     const gaps = [...unscannableGaps(reports, settings), ...failedGaps(reports, settings)]
     if (!gaps.every(gap => letsPass(gap.action))) return undefined
-    const fields = fieldsOf(reports, gaps, settings)
+    const { fields: said, cuts, reason } = relayedAttachments(reports, settings)
+    const fields = [...fieldsOf(reports, gaps, settings), ...said]
+    const cut = cuts ? { cuts } : {}
     const gap = gaps.find(each => each.action === 'relayMarked') ?? gaps[0]
-    if (!gap) return { disposition: 'relay', policy: 'relay', reason: 'scanned', fields }
+    if (!gap)
+      return {
+        ...{ disposition: 'relay', policy: 'relay', fields, ...cut },
+        reason: reason ?? 'scanned',
+      }
     const { scanner, why: failure, action } = gap
     return {
       disposition: 'relay',
       policy: 'relay',
       reason: `not scanned by ${scanner} (${failure})`,
       fields,
+      ...cut,
       unscanned: { scanner, failure, action },
     }
   },
 }
 
 const isJudged = (verdict: Verdict): boolean =>
-  verdict.kind === 'clean' || (verdict.kind === 'scored' && Number.isFinite(verdict.score))
+  verdict.kind === 'clean' ||
+  verdict.kind === 'attachments' ||
+  (verdict.kind === 'scored' && Number.isFinite(verdict.score))
 
 function fieldsOf(
   reports: readonly Report[],
@@ -57,5 +67,6 @@ const rounded = (score: number): number => Math.round(score * 100) / 100
 
 function shortly(verdict: Verdict): string {
   if (verdict.kind === 'scored') return String(rounded(verdict.score))
+  if (verdict.kind === 'attachments') return `${verdict.found.length} found`
   return verdict.kind === 'failed' ? verdict.failure : verdict.kind
 }

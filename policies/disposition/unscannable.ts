@@ -1,5 +1,5 @@
 // A message that no asking again will make scannable: what is to become of it, by reason, the strictest first.
-import type { Reason, Report } from '../../scanners/scanner.ts'
+import type { Reason, Report, Verdict } from '../../scanners/scanner.ts'
 import type { DomainSettings, Policy, UnscannableAction } from '../policy.ts'
 import { byStrictness, decideGap, type Gap } from './matrix.ts'
 
@@ -21,13 +21,21 @@ export const unscannableDefaults: Record<Reason, UnscannableAction> = {
   'unsupported-archive': 'quarantine',
 }
 
+const reasonsOf = (verdict: Verdict): readonly Reason[] | undefined =>
+  verdict.kind === 'unscannable'
+    ? verdict.reasons
+    : verdict.kind === 'attachments'
+      ? verdict.unread
+      : undefined
+
 /** One for each reason of each report, the strictest first. */
 export function unscannableGaps(reports: readonly Report[], settings: DomainSettings): Gap[] {
   const gaps: Gap[] = []
   for (const { scanner, verdict } of reports) {
-    if (verdict.kind !== 'unscannable') continue
+    const found = reasonsOf(verdict)
+    if (found === undefined) continue
     // Without a reason it can only be a fault of ours: fail closed.
-    const reasons = verdict.reasons.length > 0 ? verdict.reasons : (['ambiguous'] as const)
+    const reasons = found.length > 0 ? found : (['ambiguous'] as const)
     for (const why of reasons)
       gaps.push({ scanner, why, action: settings.unscannable[why] ?? 'quarantine', cause: '' })
   }

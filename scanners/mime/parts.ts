@@ -15,6 +15,7 @@ import {
 import { type Delimiters, findDelimiters } from './delimiter.ts'
 import { type HeaderSection, readHeader } from './header.ts'
 import type { Octets } from './octets.ts'
+import type { Part } from './part.ts'
 import { decodeQuotedPrintable } from './quoted-printable.ts'
 import type { Piece, Session } from './session.ts'
 import { type Range, sweep } from './sweep.ts'
@@ -80,7 +81,10 @@ async function* readEntity(text: Text, start: Start): AsyncGenerator<Piece> {
   if (kinds.externalBody) budget.note('message-external-body')
   if (kinds.encrypted) budget.note('encrypted-mail')
   for (const token of declaredTokens(header.fields)) text.declared.add(token)
-  yield* readBodies(text, start, header, kinds)
+  const part: Part = { fields: header.fields, from: start.from, ends: new Set() }
+  session.met?.(part)
+  for await (const piece of readBodies(text, start, header, kinds, part))
+    yield piece.part ? piece : { ...piece, part }
 }
 
 async function* readBodies(
@@ -88,6 +92,7 @@ async function* readBodies(
   start: Start,
   header: HeaderSection,
   kinds: Kinds,
+  part: Part,
 ): AsyncGenerator<Piece> {
   const { budget } = text.session
   const encodings = encodingsOf(header.fields)
@@ -95,6 +100,7 @@ async function* readBodies(
   for (const from of header.bodyStarts)
     for (const to of endsOf(text, from, start, kinds))
       for (const encoding of encodings) {
+        part.ends.add(to)
         if (to <= from || budget.spent) continue
         if (++readings > budget.limits.readings) return budget.note('ambiguous')
         const key = `${from} ${to} ${encoding}`

@@ -3,14 +3,29 @@
 import { openPiece } from './formats.ts'
 import { type Budget, createBudget, type Ending, LIMITS, type Limits } from './limits.ts'
 import { type Octets, type Scratch, sha256 } from './octets.ts'
-import type { Piece } from './session.ts'
+import type { Part } from './part.ts'
+import type { Piece, Session } from './session.ts'
 
 /** Its octets are there until `scratch` is disposed of. */
-export type Leaf = { octets: Octets; sha256: string }
+export type Leaf = {
+  octets: Octets
+  sha256: string
+  part?: Part | undefined
+  /** The part of the message itself that it was found in. */
+  outermost?: Part | undefined
+  name?: string | undefined
+}
+
+/** For whoever asks after parts, not only after what is in them. */
+export type Inquiry = {
+  /** Every part, in the order of their beginnings; `ends` grows until its last leaf was yielded. */
+  met(part: Part): void
+}
 
 /**
- * Yields leaves as they are found, each content once, and returns why the message can't be told to be read
- * whole; nothing where it can. Throws only where a file can't be read or written. It needs as little memory
+ * Yields leaves as they are found, each content once (with an inquiry, as often as it is found), and returns why
+ * the message can't be told to be read whole; nothing where it can. Throws only where a file can't be read or
+ * written. It needs as little memory
  * for a large message as for a small one, and gives way to others while it works.
  */
 export async function* readLeaves(
@@ -18,32 +33,47 @@ export async function* readLeaves(
   scratch: Scratch,
   signal: AbortSignal,
   limits: Limits = LIMITS,
+  inquiry?: Inquiry,
 ): AsyncGenerator<Leaf, Ending[]> {
   const budget = createBudget(limits, octets.sizeBytes, signal)
-  const session = { budget, scratch }
+  const layers: Layer[] = []
+  const session: Session = { budget, scratch, met: inquiry && metIn(layers, inquiry) }
   const known = new Set<string>()
   const given = new Set<string>()
   const root: Piece = { octets, as: 'message' }
-  const layers: AsyncGenerator<Piece>[] = [openPiece(root, session)]
+  layers.push({ pieces: openPiece(root, session) })
   for (let top = layers.at(-1); top && !budget.spent; top = layers.at(-1)) {
-    const { value: piece, done } = await top.next()
+    const { value: piece, done } = await top.pieces.next()
     if (done) layers.pop()
     else if (piece.octets.sizeBytes > 0) {
       const digest = await admitted(piece, layers.length, budget)
       if (digest === undefined) break
-      if (!given.has(digest)) {
+      const outermost = layers.length === 1 ? piece.part : top.outermost
+      if (inquiry !== undefined || !given.has(digest)) {
         given.add(digest)
         budget.pause()
-        yield { octets: piece.octets, sha256: digest }
+        const { part, name } = piece
+        yield { octets: piece.octets, sha256: digest, part, outermost, name }
         budget.resume()
       }
-      const key = `${digest} ${piece.as === 'message'}`
-      if (!known.has(key)) layers.push(openPiece(piece, session))
+      const place = inquiry ? outermost?.from : undefined
+      const key = `${digest} ${piece.as === 'message'} ${place}`
+      if (!known.has(key)) layers.push({ pieces: openPiece(piece, session), outermost })
       known.add(key)
     }
   }
   return budget.endings
 }
+
+type Layer = { pieces: AsyncGenerator<Piece>; outermost?: Part | undefined }
+
+/** A part is met while the uppermost layer is read, so that layer knows where it lies. */
+const metIn =
+  (layers: readonly Layer[], inquiry: Inquiry) =>
+  (part: Part): void => {
+    part.outermost = layers.length <= 1 ? part : layers.at(-1)?.outermost
+    inquiry.met(part)
+  }
 
 /** The digest of a piece within all limits; undefined, and the reason noted, for one beyond. */
 async function admitted(piece: Piece, depth: number, budget: Budget): Promise<string | undefined> {

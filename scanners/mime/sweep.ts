@@ -175,7 +175,8 @@ async function unwrap(
   { scratch, budget }: Session,
 ): Promise<{ pieces: Piece[]; end: number }> {
   const from = start + match[0].length
-  const asFile = (found: Octets): Piece => ({ octets: found, as: 'file' })
+  const line = match[0].replace(/^=ybegin .*?name=|^begin\S*\s+\d+/i, '').trim()
+  const asFile = (found: Octets): Piece => ({ octets: found, as: 'file', name: line })
   if (match[0].startsWith('=y')) {
     const { octets: file, end } = await decodeYenc(octets, from, scratch, budget)
     return { pieces: [asFile(file)], end }

@@ -49,8 +49,13 @@ export const checkMatrix: Check = (settings, context) => {
   const rows = (matrix: Matrix | undefined, path: Path) => {
     for (const [scanner, row] of Object.entries(matrix ?? {})) {
       if (row === undefined) continue
-      if (!Object.hasOwn(configured, scanner)) {
-        const mend = `add \`${scanner}\` below \`scanners\`, or remove this row`
+      // Not below `scanners`: it is no engine, and has rules of its own.
+      const isThere =
+        scanner === 'attachments'
+          ? context.value.attachments !== undefined
+          : Object.hasOwn(configured, scanner)
+      if (!isThere) {
+        const mend = `add \`${scanner}\`${scanner === 'attachments' ? '' : ' below `scanners`'}, or remove this row`
         const problem = `there is no scanner \`${scanner}\` for this row`
         context.findings.faultAtKey([...path, scanner], problem, mend)
       }

@@ -41,6 +41,10 @@ export const everyEvent: EveryEvent = {
   },
   decided: { id, recipient: 'b@example.org', disposition: 'relay', policy: 'clean', reason: 'r' },
   matrixActivated: { id, scanner: 'clamav', failure: 'down', action: 'tempfail', cause: 'c' },
+  stripped: {
+    ...{ id, recipients: ['b@example.org'], parts: 1, reason: 'r', place: 'p' },
+    signatures: 'void',
+  },
   quarantined: { id, recipients: ['b@example.org'], reason: 'spam', place: 'p' },
   relayAttempted: {
     ...{ id, nextHop: 'h:25', durationMs: 5 },
