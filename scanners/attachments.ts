@@ -80,6 +80,10 @@ function createFindings() {
     if (others.length + parts.size < FOUND) others.push(attachment)
     else note('too-many')
   }
+  /** Unpacked or found in a text. A line for a shell means as little there as in an archive. */
+  const addNameless = (kinds: AttachmentKind[]): void => {
+    if (kinds.length > 0) add({ names: [], types: [], kinds, packed: true })
+  }
   return {
     note,
     any: (): boolean => parts.size + others.length > 0,
@@ -95,7 +99,7 @@ function createFindings() {
         const { names, turned } = namesOf([], [name])
         add({ names, types: [], kinds: withNames(names, [], kinds, turned), packed: true })
       } else if (draft) draft.kinds.push(...kinds)
-      else if (kinds.length > 0) add({ names: [], types: [], kinds: [...kinds], packed: true })
+      else addNameless(kinds.filter(kind => kind !== 'script'))
       for (const attachment of inside) add(attachment)
     },
     verdict(spans: Map<number, Span> | undefined): Verdict {

@@ -25,8 +25,7 @@ export type Inquiry = {
 /**
  * Yields leaves as they are found, each content once (with an inquiry, as often as it is found), and returns why
  * the message can't be told to be read whole; nothing where it can. Throws only where a file can't be read or
- * written. It needs as little memory
- * for a large message as for a small one, and gives way to others while it works.
+ * written. It needs as little memory for a large message as for a small one, and gives way to others while it works.
  */
 export async function* readLeaves(
   octets: Octets,
