@@ -8,7 +8,7 @@ import { isToPrimary, type Start, type ToWorker, type WorkerKind } from './messa
 /** Wait before a worker is started again; doubled each time, until one has run for `STEADY_MS`. */
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 10_000
-const STEADY_MS = 30_000
+const STEADY_MS = 5000
 /** Threads for file operations in each worker: a session in custody fsyncs several files at once. */
 const ENVIRONMENT = { UV_THREADPOOL_SIZE: '16' }
 /** Mail is many short-lived objects: a small young generation keeps a worker's memory small at no cost in speed. */

@@ -5,7 +5,7 @@ import { type Mail, type Manner, makeMail } from './mail.ts'
 import { type Random, streamOf } from './random.ts'
 import type { Record, Told } from './record.ts'
 
-const LONGEST_THOUGHT_MS = 100
+const LONGEST_THOUGHT_MS = 20
 const RETRY_MS = { least: 200, most: 1500 }
 /** For a reply: longer than the longest hold. */
 const PATIENCE_MS = 60_000

@@ -52,7 +52,7 @@ const TEXT = (() => {
 
 function body(random: Random): Buffer {
   const share = random.next()
-  const most = share < 0.7 ? 10_000 : share < 0.95 ? 200_000 : LARGEST_BYTES
+  const most = share < 0.85 ? 10_000 : share < 0.98 ? 100_000 : LARGEST_BYTES
   const sizeBytes = random.between(1000, most)
   // Whole lines: cut between CR and LF it would be refused.
   const start = TEXT.indexOf('\n', random.between(0, 50_000)) + 1

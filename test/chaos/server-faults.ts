@@ -127,17 +127,34 @@ const engines: Faults = {
   'slapd-restart': restarted('slapd', stage => stage.slapd),
 }
 
-const lying = (behave: (socket: net.Socket) => void): Fault => ({
+const lying = (behave: (socket: net.Socket, doing: Doing) => void): Fault => ({
   of: 'door',
   async run(doing) {
-    doing.stage.door.behave(behave)
+    doing.stage.door.behave(socket => behave(socket, doing))
     await lasts(doing)
     doing.stage.door.behave(passOn(doing.stage.clamd.socket))
     return undefined
   },
 })
+
+/** Half of the replies come after the scanner's deadline. */
+const LATEST_MS = 6000
+function late(client: net.Socket, { stage, random }: Doing): void {
+  const delayMs = random.between(0, LATEST_MS)
+  const engine = net.connect(stage.clamd.socket)
+  engine.on('error', () => client.destroy())
+  client.once('close', () => engine.destroy())
+  client.pipe(engine)
+  engine.on('data', reply => {
+    setTimeout(() => {
+      if (client.writable) client.write(reply)
+    }, delayMs)
+  })
+}
+
 const door: Faults = {
   'engine-silent': lying(socket => void socket.resume()),
+  'engine-late': lying(late),
   'engine-garbage': lying(afterStream('stream: as good as new\0')),
   'engine-hang-up': lying(socket => {
     socket.once('data', () => socket.destroy())

@@ -1,6 +1,7 @@
 // What is done to the spool's file system.
 import { chmod, open, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { start } from '../support/process.ts'
 import { type Doing, type Faults, lasts } from './fault.ts'
 
 /** Outcomes that could not be written are tried again each second. */
@@ -15,6 +16,22 @@ async function unwritable({ record }: Doing, harm: () => Promise<void>): Promise
 }
 
 export const spoolFaults: Faults = {
+  'spool-slow': {
+    of: 'spool',
+    async run(doing) {
+      const { stage, random, record } = doing
+      const pids = stage.gateways.flatMap(gateway => gateway.workers())
+      if (pids.length === 0) return 'there was nobody to slow down'
+      const delayMs = random.between(10, 200)
+      const span = { from: Date.now(), to: Number.POSITIVE_INFINITY }
+      record.outages.push(span)
+      await using tracer = await slowed(pids, delayMs)
+      await lasts(doing, 6000)
+      await tracer.stop()
+      span.to = Date.now() + STILL_WRITING_MS
+      return `${delayMs} ms`
+    },
+  },
   'spool-full': {
     of: 'spool',
     async run(doing) {
@@ -43,6 +60,16 @@ export const spoolFaults: Faults = {
       return undefined
     },
   },
+}
+
+/** What waits for the disk where the disk is slow. */
+const WAITING = 'fsync,fdatasync,rename,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat'
+
+/** Each of these calls takes longer, for whatever thread of these processes and of those they fork. */
+function slowed(pids: readonly number[], delayMs: number) {
+  const what = ['-e', `trace=${WAITING}`, '-e', `inject=${WAITING}:delay_enter=${delayMs * 1000}`]
+  const whom = pids.flatMap(pid => ['-p', String(pid)])
+  return start('strace', ['-f', '-qq', '-o', '/dev/null', ...what, ...whom])
 }
 
 /** To the last octet. */

@@ -20,8 +20,10 @@ const SPOOL_MIB = 256
 /** One gateway; one for each role; or two whole ones on one spool. */
 export const LAYOUTS = ['one', 'roles', 'two'] as const
 export type Layout = (typeof LAYOUTS)[number]
-const PARTS: { [layout in Layout]: { name: string; roles?: string }[] } = {
-  one: [{ name: 'gateway' }],
+type Part = { name: string; roles?: string; processes?: { receive: number; work: number } }
+const PARTS: { [layout in Layout]: Part[] } = {
+  // Two of each kind: what one leaves undone the other takes up, and clients find somebody meanwhile.
+  one: [{ name: 'gateway', processes: { receive: 2, work: 2 } }],
   roles: ['receive', 'scan', 'relay'].map(role => ({ name: role, roles: role })),
   two: [{ name: 'first' }, { name: 'second' }],
 }
@@ -91,7 +93,8 @@ export async function setStage(record: Record, options: StageOptions): Promise<S
     const port = await freePort()
     const http = `127.0.0.1:${await freePort()}`
     const listen = [{ address: `127.0.0.1:${port}` }]
-    const config: GatewayConfig = { ...around, state, listen, http: { address: http } }
+    const own = part.processes ? { processes: part.processes } : {}
+    const config: GatewayConfig = { ...around, ...own, state, listen, http: { address: http } }
     const gateway = createGateway(folder.path, config, http, part)
     stack.defer(() => gateway.kill())
     await gateway.start()
