@@ -30,6 +30,13 @@ export const clamavSettings = z.strictObject({
     .max(600_000)
     .default(25_000)
     .describe('Milliseconds a scan may take before it counts as `failed` (`slow`).'),
+  heuristics: z
+    .record(z.string(), z.number().min(-1000).max(1000))
+    .default({})
+    .describe(
+      'Names such as `Heuristics.Phishing.*` that score instead of refuse, with what they add to the ' +
+        'spam score; `*` at the end stands for any rest. Needs `HeuristicScanPrecedence no`.',
+    ),
   restMs: z
     .int()
     .min(0)
@@ -48,6 +55,8 @@ const LIMITS_LOOK_MS = 300_000
 /** Throws where an address can't be understood. */
 export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
   const { createClamd } = await import('./clamd.ts')
+  const { createHeuristics } = await import('./clamd-heuristics.ts')
+  const heuristics = createHeuristics(settings.heuristics)
   const { createVerdictCache } = await import('./verdict-cache.ts')
   const clamds = new Map<string, Clamd>()
   for (const address of settings.addresses) clamds.set(address, await createClamd(address))
@@ -78,7 +87,7 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
     if (scan.interrupted && !others) tried.delete(engine.address)
     const result = times === 1 ? 'unknown' : blames(scan) ? 'failed' : 'answered'
     engine.release(calledOff(outer) ? 'unknown' : result)
-    return scan
+    return { ...scan, verdict: await heuristics.judge(scan.verdict, engine.address, cut) }
   }
 
   async function ask(content: Sendable, deadline: Deadline, outer: AbortSignal): Promise<Verdict> {

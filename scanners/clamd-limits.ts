@@ -6,26 +6,28 @@ import { openEngine } from './engine-socket.ts'
 const DEPTH = 110
 const INSTREAM = Buffer.from('zINSTREAM\0')
 
+let probe: Buffer | undefined
+
 /** Harmless, and packed so often that no clamd looks to its end. */
-function tooDeep(): Buffer {
+export function tooDeep(): Buffer {
+  if (probe) return probe
   let packed: Buffer = Buffer.from('A test of limits.\n')
   for (let level = 0; level < DEPTH; level++) packed = gzipSync(packed)
-  return packed
+  probe = packed
+  return probe
 }
-
-let probe: Buffer | undefined
 
 /** Undefined where clamd does not say before `signal` aborts. */
 export async function reportsLimits(
   address: string,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  probe ??= tooDeep()
+  const packed = tooDeep()
   const size = Buffer.alloc(4)
-  size.writeUInt32BE(probe.length)
+  size.writeUInt32BE(packed.length)
   const socket = await openEngine(address, signal)
   if (socket.destroyed) return undefined
-  socket.write(Buffer.concat([INSTREAM, size, probe, Buffer.alloc(4)]))
+  socket.write(Buffer.concat([INSTREAM, size, packed, Buffer.alloc(4)]))
   await socket.ended
   if (socket.reply === 'stream: OK\0') return false
   return socket.reply.startsWith('stream: Heuristics.Limits.Exceeded') ? true : undefined

@@ -13,6 +13,8 @@ import type { VerdictCache } from './verdict-cache.ts'
 const SMALL_BYTES = 65_536
 const BATCH_BYTES = 1024 * 1024
 const BATCH_LEAVES = 500
+/** Names of what scores, in one message. */
+const SYMBOLS = 50
 
 /**
  * Clean only where all of it was read and every leaf is clean. A virus in one ends it; so does an engine that
@@ -37,6 +39,9 @@ export async function scanLeaves(
     const found = await ask(leaves.length === 1 ? first.octets : bundle(leaves))
     if (found.kind === 'clean') for (const leaf of leaves) cache.keep(leaf)
     verdict = graver(verdict, found)
+    // One name is told of several leaves: it may stand before that of another.
+    if (found.kind === 'scored' && leaves.length > 1)
+      for (const leaf of leaves) if (!isFinal(verdict)) await judge([leaf])
   }
   const judgeBatch = async (): Promise<void> => {
     const leaves = batch
@@ -72,11 +77,17 @@ function ending(endings: Ending[], signal: AbortSignal): Verdict {
 export const isFinal = (verdict: Verdict): boolean =>
   verdict.kind === 'infected' || (verdict.kind === 'failed' && verdict.failure !== 'limit')
 
-const GRAVITY = ['clean', 'unscannable', 'failed', 'infected']
+const GRAVITY = ['clean', 'scored', 'unscannable', 'failed', 'infected']
 
-/** The first of two where they weigh the same; but no reason is lost. */
+/** The first of two where they weigh the same; but no reason and no symbol is lost. */
 export function graver(one: Verdict, other: Verdict): Verdict {
   if (one.kind === 'unscannable' && other.kind === 'unscannable')
     return { kind: 'unscannable', reasons: [...new Set([...one.reasons, ...other.reasons])] }
+  if (one.kind === 'scored' && other.kind === 'scored')
+    return {
+      ...one,
+      score: Math.max(one.score, other.score),
+      symbols: [...new Set([...one.symbols, ...other.symbols])].slice(0, SYMBOLS),
+    }
   return GRAVITY.indexOf(other.kind) > GRAVITY.indexOf(one.kind) ? other : one
 }

@@ -56,12 +56,12 @@ export type Attachment = {
 /**
  * What one scanner says of one message. `unscannable` is the message's fault: asking again won't help; `reasons` are
  * all that is known, since a policy may be lenient with one and not with another.
- * `failed` is the engine's: ask again later.
+ * `failed` is the engine's: ask again later. A score that `adds` counts on top of that of the spam scanners.
  */
 export type Verdict =
   | { kind: 'clean' }
   | { kind: 'infected'; name: string }
-  | { kind: 'scored'; score: number; symbols: string[] }
+  | { kind: 'scored'; score: number; symbols: string[]; adds?: true }
   | { kind: 'unscannable'; reasons: Reason[] }
   /** `unread`: there is more than was looked at, and why. */
   | { kind: 'attachments'; found: Attachment[]; unread?: Reason[] }

@@ -6,13 +6,19 @@ import { words } from './words.ts'
 
 export type Scored = { scanner: string; score: number; symbols: string[] }
 
-/** The report with the highest score, where any scanner gave one. */
+/** The report with the highest score, and on top what others add, where any scanner gave one. */
 export function highestScore(reports: readonly Report[]): Scored | undefined {
-  let highest: Scored | undefined
-  for (const { scanner, verdict } of reports)
-    if (verdict.kind === 'scored' && (highest === undefined || verdict.score > highest.score))
-      highest = { scanner, score: verdict.score, symbols: verdict.symbols }
-  return highest
+  const scored = reports.flatMap(({ scanner, verdict }) =>
+    verdict.kind === 'scored' ? [{ scanner, ...verdict }] : [],
+  )
+  const [highest] = scored.filter(each => !each.adds).sort((a, b) => b.score - a.score)
+  const counted = [...(highest ? [highest] : []), ...scored.filter(each => each.adds)]
+  if (counted.length === 0) return undefined
+  return {
+    scanner: counted.map(each => each.scanner).join('+'),
+    score: counted.reduce((sum, { score }) => sum + score, 0),
+    symbols: counted.flatMap(each => each.symbols),
+  }
 }
 
 export const spam: Policy = {

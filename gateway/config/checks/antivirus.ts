@@ -1,6 +1,7 @@
-// ICAP services and command-line scanners: names fit for metrics, URLs, and a program that is there and can be told from.
+// Heuristics, ICAP services, command-line scanners: URLs, a program that is there, names for metrics.
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
+import { isHeuristicPattern } from '../../../scanners/clamd-heuristics.ts'
 import { FILE, FOLDER } from '../../../scanners/command.ts'
 import { parseIcapUrl } from '../../../scanners/icap-connection.ts'
 import type { Path } from '../faults.ts'
@@ -14,6 +15,14 @@ const NAME = /^[a-z][a-z0-9-]{0,30}$/
 const MOST = 8
 
 export const checkAntivirus: Check = async ({ scanners }, context) => {
+  const clamav = typeof scanners?.clamav === 'object' ? scanners.clamav : undefined
+  for (const pattern of Object.keys(clamav?.heuristics ?? {})) {
+    if (isHeuristicPattern(pattern)) continue
+    const mend =
+      'write `Heuristics.Phishing.*` (or OLE2.ContainsMacros, Structured, Broken, PDF); no other is safe'
+    const path = ['scanners', 'clamav', 'heuristics', pattern]
+    context.findings.faultAtKey(path, `\`${pattern}\` is no heuristic name that can score`, mend)
+  }
   checkNames(scanners?.icap, ['scanners', 'icap'], context)
   checkNames(scanners?.command, ['scanners', 'command'], context)
   for (const [name, { urls }] of Object.entries(scanners?.icap ?? {})) {

@@ -28,7 +28,15 @@ const patient = new AbortController().signal
 const clamav = (
   addresses: string[],
   settings: { deadlineMs?: number; restMs?: number; concurrency?: number } = {},
-) => createClamav({ addresses, concurrency: 20, deadlineMs: 2000, restMs: 60_000, ...settings })
+) =>
+  createClamav({
+    addresses,
+    heuristics: {},
+    concurrency: 20,
+    deadlineMs: 2000,
+    restMs: 60_000,
+    ...settings,
+  })
 const CLEAN = afterStream('stream: OK\0')
 
 async function scan(scanner: Scanner, content = plainMessage()): Promise<Verdict> {

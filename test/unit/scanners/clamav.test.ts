@@ -32,7 +32,15 @@ const patient = new AbortController().signal
 const clamav = (
   addresses: string[],
   settings: { deadlineMs?: number; restMs?: number; concurrency?: number } = {},
-) => createClamav({ addresses, concurrency: 20, deadlineMs: 5000, restMs: 200, ...settings })
+) =>
+  createClamav({
+    addresses,
+    heuristics: {},
+    concurrency: 20,
+    deadlineMs: 5000,
+    restMs: 200,
+    ...settings,
+  })
 async function verdictOf(scanner: Scanner, content: Buffer): Promise<Verdict> {
   return (await scanner.scan(await spool.write(content), patient)).verdict
 }

@@ -28,7 +28,13 @@ after(async () => {
 
 const patient = new AbortController().signal
 const clamav = (address: string) =>
-  createClamav({ addresses: [address], concurrency: 4, deadlineMs: 20_000, restMs: 100 })
+  createClamav({
+    addresses: [address],
+    concurrency: 4,
+    deadlineMs: 20_000,
+    restMs: 100,
+    heuristics: {},
+  })
 const verdictOf = async (scanner: Scanner, content: Buffer): Promise<Verdict> =>
   (await scanner.scan(await spool.write(content), patient)).verdict
 
