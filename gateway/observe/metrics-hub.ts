@@ -23,6 +23,8 @@ export type MetricsHub = {
 
 type Member = {
   known: Map<string, Snapshot[number]>
+  /** Totals of processes behind it that are gone. */
+  past: Snapshot
   waiting: Map<number, () => void>
   ask(n: number): void
 }
@@ -39,7 +41,7 @@ export function createMetricsHub(
     if (!members.delete(member)) return
     for (const answered of member.waiting.values()) answered()
     const totals = [...member.known.values()].filter(metric => String(metric.type) !== 'gauge')
-    retained = together([retained, totals])
+    retained = together([retained, totals, member.past])
   }
 
   const ask = (member: Member) =>
@@ -65,7 +67,7 @@ export function createMetricsHub(
     },
     async text() {
       const [mine] = await Promise.all([own.snapshot(), ...[...members].map(ask)])
-      const living = [...members].map(member => [...member.known.values()])
+      const living = [...members].flatMap(({ known, past }) => [[...known.values()], past])
       return aggregate([mine, ...living, retained]).metrics()
     },
     contentType: own.registry.contentType,
@@ -75,13 +77,27 @@ export function createMetricsHub(
 function createMember(worker: HubWorker): Member {
   const known = new Map<string, Snapshot[number]>()
   const waiting = new Map<number, () => void>()
+  let behind: number | undefined
+  /** One process at a time stands behind a worker. */
+  const keepTotals = () => {
+    const keys = [...known.keys()].filter(key => key.startsWith(`${behind} `))
+    member.past = together([member.past, keys.flatMap(key => known.get(key) ?? [])])
+    for (const key of keys) known.delete(key)
+  }
   worker.on('message', (message: unknown) => {
     if (!isMetricsMessage(message) || message.sallyportMetrics !== 'tell') return
-    for (const metric of message.metrics) known.set(metric.name, metric)
-    if (message.n !== undefined) waiting.get(message.n)?.()
+    const { of, n } = message
+    if (of !== undefined && of !== behind) {
+      if (behind !== undefined) keepTotals()
+      behind = of
+    }
+    for (const metric of message.metrics)
+      known.set(of === undefined ? metric.name : `${of} ${metric.name}`, metric)
+    if (n !== undefined) waiting.get(n)?.()
   })
-  return {
+  const member: Member = {
     known,
+    past: [],
     waiting,
     ask(n) {
       try {
@@ -94,6 +110,7 @@ function createMember(worker: HubWorker): Member {
       }
     },
   }
+  return member
 }
 
 const aggregate = (parts: Snapshot[]) => AggregatorRegistry.aggregate(parts)

@@ -4,10 +4,13 @@ import type { Metrics, Snapshot } from './metrics.ts'
 /** How much of the counters a kill -9 may take with it. */
 const PUSH_INTERVAL_MS = 1000
 
-/** What the two sides say to one another; `n` pairs an answer with its question, pushes have none. */
+/**
+ * What the two sides say to one another; `n` pairs an answer with its question, pushes have none. `of` names a process
+ * that has no channel to the primary, and whose totals the worker passes on.
+ */
 export type MetricsMessage =
   | { sallyportMetrics: 'ask'; n: number }
-  | { sallyportMetrics: 'tell'; n?: number; metrics: Snapshot }
+  | { sallyportMetrics: 'tell'; n?: number; of?: number; metrics: Snapshot }
 
 /** The channel to the other side: `process` in a worker, a `cluster.Worker` in the primary. */
 export type Channel = {
@@ -19,11 +22,16 @@ export type Channel = {
 export const isMetricsMessage = (message: unknown): message is MetricsMessage =>
   typeof message === 'object' && message !== null && 'sallyportMetrics' in message
 
+export type WorkerMetrics = {
+  /** Sends what changed now, for whoever may be killed next. */
+  push(): Promise<void>
+} & Disposable
+
 /** Starts answering on `channel`. Changed counters and histograms are sent every second, unasked. */
 export function createWorkerMetrics(
   metrics: Metrics,
   channel: Channel = process as Channel,
-): Disposable {
+): WorkerMetrics {
   const sent = new Map<string, string>()
   let pushing = false
 
@@ -61,6 +69,7 @@ export function createWorkerMetrics(
   timer.unref()
   channel.on('message', onMessage)
   return {
+    push,
     [Symbol.dispose]() {
       clearInterval(timer)
       channel.off('message', onMessage)

@@ -1,5 +1,6 @@
 // The process in which mail is tried alone: one message at a time, from the scanners to the next hop, until nobody asks.
 import { once } from 'node:events'
+import { createWorkerMetrics } from '../observe/metrics-worker.ts'
 import { nextStop } from '../spool/sweep.ts'
 import { type House, makeRelay, makeScan, openHouse } from './house.ts'
 import { observe } from './instance.ts'
@@ -14,12 +15,14 @@ process.once('disconnect', () => process.exit(0))
 
 const [start] = (await once(process, 'message')) as [Start]
 const observed = observe(start.config, start.instance, 'alone')
+const metrics = createWorkerMetrics(observed.metrics)
 const house = await openHouse(start.config, observed.events, true)
 const tryOne = await createTry(house)
 process.on('message', async (message: unknown) => {
   if (!isToAlone(message)) return
   const { id } = message
   await tryOne(id).catch(error => observed.events.fault({ where: 'alone', error, id }))
+  await metrics.push()
   tell({ sallyport: 'tried', id })
 })
 tell({ sallyport: 'started' })

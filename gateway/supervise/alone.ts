@@ -6,6 +6,7 @@ import { requiredScanners } from '../config/domain-settings.ts'
 import type { Config } from '../config/schema.ts'
 import type { Envelope } from '../message.ts'
 import type { Events } from '../observe/events.ts'
+import { isMetricsMessage, type MetricsMessage } from '../observe/metrics-worker.ts'
 import type { Plan } from '../queue/jobs.ts'
 import { createRelay, type RelayOptions } from '../relay/relay.ts'
 import type { Spool } from '../spool/spool.ts'
@@ -30,6 +31,8 @@ export type AloneOptions = {
   events: Events
   /** What puts poison into the quarantine. */
   relay: RelayOptions
+  /** Takes the metrics of that process to where they are added up. */
+  passOn(message: MetricsMessage): void
 }
 
 export type Alone = {
@@ -84,8 +87,13 @@ export function createAlone(options: AloneOptions): Alone {
 }
 
 /** Rejects where it does not come to work: then no message is to blame. */
-async function startProcess({ start, config }: AloneOptions): Promise<ChildProcess> {
+async function startProcess({ start, config, passOn }: AloneOptions): Promise<ChildProcess> {
   const child = fork(PROCESS, { serialization: 'json' })
+  const of = child.pid
+  child.on('message', message => {
+    if (isMetricsMessage(message) && message.sallyportMetrics === 'tell' && of !== undefined)
+      passOn({ ...message, of })
+  })
   child.on('error', () => undefined) // its exit follows
   child.send({ ...start, sallyport: 'start', config: config() } satisfies Start, () => undefined)
   const giveUp = AbortSignal.timeout(START_MS)

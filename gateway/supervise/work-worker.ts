@@ -1,6 +1,7 @@
 // A work worker put together: scan and relay jobs, and in the first of them the sweep and the quarantine's expiry.
 import type { Config } from '../config/schema.ts'
 import type { Events } from '../observe/events.ts'
+import type { MetricsMessage } from '../observe/metrics-worker.ts'
 import type { Quarantine } from '../quarantine/quarantine.ts'
 import { type Consumer, createConsumer } from '../queue/consumer.ts'
 import type { RelayJob, ScanJob } from '../queue/jobs.ts'
@@ -92,7 +93,7 @@ async function startRelaying(house: House, start: Start) {
   const config = () => live.config
   const { run, options } = await makeRelay(house)
   if (start.slot === 1) {
-    const alone = stack.use(createAlone({ start, config, spool, events, relay: options }))
+    const alone = stack.use(createAlone({ start, config, spool, events, relay: options, passOn }))
     stack.use(createSweep({ config, spool, queue, hints, events, tryAlone: alone.take }))
     stack.use(expireQuarantine(options.quarantine, events))
   }
@@ -105,6 +106,10 @@ async function startRelaying(house: House, start: Start) {
     fault: faultOf(events, 'relay'),
   })
   return { consumer, run }
+}
+
+const passOn = (message: MetricsMessage): void => {
+  process.send?.(message, undefined, undefined, () => undefined)
 }
 
 function expireQuarantine(quarantine: Quarantine, events: Events): Disposable {

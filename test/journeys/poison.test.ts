@@ -126,6 +126,10 @@ test('it is tried twice among others, once alone, and kept as poison; the others
   assert.deepEqual(await readdir(path.join(world.gateway.spool, 'queued')), [])
   const ledger = await ledgerOf(world.gateway)
   assert.equal(ledger.missing, 0, JSON.stringify(ledger))
+  const relayed = (await world.gateway.metrics())('sallyport_relay_outcomes_total', {
+    result: 'relayed',
+  })
+  assert.equal(relayed, innocents.length, 'also those that were tried alone')
 })
 
 test('mail flows on, and nobody dies of it again', async () => {
