@@ -1,5 +1,4 @@
 // The command `sallyport`: reads its arguments and starts what they name. Alone knows everyone.
-import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
 import type { check as checkFile } from './check.ts'
 import { ROLES, type Role } from './supervise/messages.ts'
@@ -75,9 +74,4 @@ const parse = (args: string[]) =>
     },
   })
 
-if (cluster.isWorker) {
-  const { runWorker } = await import('./supervise/worker.ts')
-  await runWorker()
-} else {
-  process.exitCode = await command(process.argv.slice(2))
-}
+process.exitCode = await command(process.argv.slice(2))

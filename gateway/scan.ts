@@ -6,6 +6,7 @@ import type { Events } from './observe/events.ts'
 import type { Hints } from './queue/hints.ts'
 import type { Hint, Plan, RelayJob, ScanJob } from './queue/jobs.ts'
 import { type Reply, reply } from './reply.ts'
+import type { ScanRoom } from './scan-room.ts'
 import { type Claim, SUSPECT_DEATHS } from './spool/claim.ts'
 import type { Spool } from './spool/spool.ts'
 
@@ -16,6 +17,7 @@ export type ScanOptions = {
   /** Asks every scanner; never rejects. */
   ask(message: Message): Promise<Report[]>
   decide(reports: readonly Report[], envelope: Envelope, recipient: Recipient): Decision
+  room: ScanRoom
   /** The relay's part begins: in this process, or through its queue. */
   handOn(job: RelayJob): Promise<void>
   /** Takes up what two processes died of: only in a process of its own. */
@@ -30,17 +32,20 @@ const REFUSED = reply(550, '5.7.1', 'Message refused')
 export function createScan(options: ScanOptions): (job: ScanJob, again?: boolean) => Promise<void> {
   const { spool, hints } = options
   return async (job, again = false) => {
-    const { id } = job.envelope
+    const { id, sizeBytes } = job.envelope
+    // Before anything is looked at: meanwhile its client may have gone, or its message come into custody.
+    using place = await options.room.enter(sizeBytes)
+    if (!place) return
     const held = job.replyTo !== undefined && !(await spool.inCustody(id))
     if (held && Date.now() > (job.deadline ?? 0)) return
-    if (held && !again) return scan(options, job, held)
+    if (held && !again) return scan(options, job, held, place)
     // From here on deaths are counted: a claim that its holder took to the grave is one.
     if (again) await spool.claims.blame(id)
     const claim = await spool.claims.take(id)
     if (!claim) return
     try {
       if (claim.deaths < SUSPECT_DEATHS || options.alone)
-        return await scan(options, job, held, claim)
+        return await scan(options, job, held, place, claim)
     } finally {
       await claim.pass()
     }
@@ -53,6 +58,7 @@ async function scan(
   options: ScanOptions,
   job: ScanJob,
   held: boolean,
+  place: Disposable,
   claim?: Claim,
 ): Promise<void> {
   const { spool, events } = options
@@ -61,6 +67,8 @@ async function scan(
   // Answered or dropped meanwhile: nobody waits for this any more.
   if (!content) return
   const reports = await options.ask({ envelope, content })
+  // A slow next hop must not keep others from being scanned.
+  place[Symbol.dispose]()
   for (const report of reports) events.scanned({ id: envelope.id, report })
   const decided = envelope.recipients.map(recipient => ({
     recipient,

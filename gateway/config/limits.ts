@@ -39,6 +39,11 @@ export const limits = z.strictObject({
     .describe('Octets of the whole header section.'),
   headerFields: count(10, 100_000, 1000).describe('Header fields in the header section.'),
   headerFolds: count(10, 100_000, 1000).describe('Lines one folded header field may have.'),
+  scanning: size('1MiB', '100GiB')
+    .prefault('64MiB')
+    .describe(
+      'Content scanned at once in one process; a message of 1 MiB or more that does not fit waits for its turn.',
+    ),
   spoolFree: size('0', '1000GiB')
     .prefault('100MiB')
     .describe("What the spool's file system must have free for mail to be accepted."),

@@ -17,6 +17,7 @@ import { createDelivery } from '../relay/deliver.ts'
 import { createNotify } from '../relay/notify.ts'
 import { createRelay, type RelayOptions } from '../relay/relay.ts'
 import { createScan } from '../scan.ts'
+import { createScanRoom } from '../scan-room.ts'
 import { ownIdentity, writeIdentity } from '../spool/identity.ts'
 import { createSpool, type Spool } from '../spool/spool.ts'
 
@@ -60,6 +61,8 @@ export type Scanning = {
   run(job: ScanJob, again?: boolean): Promise<void>
   scanners(): readonly Scanner[]
   renew(next: Config): Promise<void>
+  /** What waits for its turn is not scanned here any more. */
+  close(): void
 }
 
 export async function makeScan(house: House, handOn: Relay): Promise<Scanning> {
@@ -69,8 +72,9 @@ export async function makeScan(house: House, handOn: Relay): Promise<Scanning> {
   stack.defer(async () => {
     await Promise.allSettled(scanners.map(scanner => scanner[Symbol.asyncDispose]()))
   })
+  const room = createScanRoom(() => live.config.limits.scanning)
   const run = createScan({
-    ...{ spool, hints, events, handOn, alone },
+    ...{ spool, hints, events, handOn, alone, room },
     ask: message => scanAll(scanners, message),
     decide: (reports, envelope, recipient) =>
       decide(
@@ -90,7 +94,7 @@ export async function makeScan(house: House, handOn: Relay): Promise<Scanning> {
       for (const scanner of old) scanner[Symbol.asyncDispose]().catch(() => undefined)
     }, longestMs).unref()
   }
-  return { run, scanners: () => scanners, renew }
+  return { run, scanners: () => scanners, renew, close: room.close }
 }
 
 /** Throws where `embedded` has not become an address: a scanner left out would let mail pass unscanned. */

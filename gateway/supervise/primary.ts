@@ -1,5 +1,6 @@
 // The primary: starts what the configuration asks for, watches it, shows it, and stops it in reverse. Takes no mail.
 import { once } from 'node:events'
+import { flushCompileCache } from 'node:module'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -12,10 +13,11 @@ import { createLedger } from '../observe/ledger.ts'
 import { createMetricsHub } from '../observe/metrics-hub.ts'
 import { createCustodyLook } from '../spool/custody-look.ts'
 import { accountFor, become, needsRoot, prepareFolders } from './account.ts'
+import { compileFor } from './compiled.ts'
 import { startEmbedded } from './embedded.ts'
 import { journalFolder, newInstance, observe } from './instance.ts'
 import { ROLES, type Role, type Start, type WorkerKind } from './messages.ts'
-import { createWorkers, type Workers } from './workers.ts'
+import { createWorkers, WORKER_FLAGS, type Workers } from './workers.ts'
 
 /** SIGTERM to exit takes 30 seconds at most: receive first, then the others. */
 const RECEIVE_GRACE_MS = 15_000
@@ -34,6 +36,8 @@ export type RunOptions = {
 
 /** Runs until told to stop; answers the exit code. Rejects where something can't be started. */
 export async function runPrimary(options: RunOptions): Promise<number> {
+  // Not only at the exit: that may be a kill, or as another user.
+  flushCompileCache()
   await using stack = new AsyncDisposableStack()
   const { file, config: written, roles, stop } = options
   const account = await accountFor(written.user)
@@ -68,6 +72,7 @@ export async function runPrimary(options: RunOptions): Promise<number> {
 
   // A worker that begins as root must not run code that the account it becomes could have written.
   const compiled = stillRoot ? undefined : path.join(config.state, 'compiled')
+  if (compiled !== undefined) await compileFor(WORKER_FLAGS, compiled, stop)
   const startMessage = (kind: WorkerKind, slot: number): Start => ({
     ...{ sallyport: 'start', config, kind, roles, slot, instance },
     ...(stillRoot ? { account: stillRoot } : {}),

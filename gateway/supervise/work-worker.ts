@@ -29,6 +29,7 @@ export async function startWorking(start: Start, observed: Observed): Promise<Wo
   const house = await openHouse(start.config, events)
   const { live, queue, stack } = house
   const consumers: Consumer[] = []
+  let letGo = () => {}
   let reasons = () => [] as string[]
   let renew = async (_next: Config) => {}
 
@@ -43,6 +44,7 @@ export async function startWorking(start: Start, observed: Observed): Promise<Wo
     consumers.push(scanning.consumer)
     reasons = scanning.reasons
     renew = scanning.renew
+    letGo = scanning.close
   }
   if (start.slot === 1) showQueue(observed, queue, start.roles)
 
@@ -53,6 +55,7 @@ export async function startWorking(start: Start, observed: Observed): Promise<Wo
       live.config = next
     },
     async stop(graceMs) {
+      letGo()
       await Promise.all(consumers.map(consumer => consumer.stop(graceMs)))
       await stack.disposeAsync()
     },
@@ -75,7 +78,7 @@ function directly(run: Relay, queue: Relay): Relay {
 
 async function startScanning(house: House, observed: Observed, first: boolean, handOn: Relay) {
   const { live, seal, events, stack } = house
-  const { run, scanners, renew } = await makeScan(house, handOn)
+  const { run, scanners, renew, close } = await makeScan(house, handOn)
   const watch = stack.use(createEngineWatch(scanners, observed, first))
   const consumer = createConsumer<ScanJob>({
     redis: live.config.redis,
@@ -85,7 +88,7 @@ async function startScanning(house: House, observed: Observed, first: boolean, h
     run,
     fault: faultOf(events, 'scan'),
   })
-  return { consumer, reasons: watch.reasons, renew }
+  return { consumer, reasons: watch.reasons, renew, close }
 }
 
 async function startRelaying(house: House, start: Start) {

@@ -3,6 +3,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Events } from '../observe/events.ts'
 import type { MetricsHub } from '../observe/metrics-hub.ts'
+import { WORKER_PROCESS } from './compiled.ts'
 import { isToPrimary, type Start, type ToWorker, type WorkerKind } from './messages.ts'
 
 /** Wait before a worker is started again; doubled each time, until one has run for `STEADY_MS`. */
@@ -12,7 +13,8 @@ const STEADY_MS = 5000
 /** Threads for file operations in each worker: a session in custody fsyncs several files at once. */
 const ENVIRONMENT = { UV_THREADPOOL_SIZE: '16' }
 /** Mail is many short-lived objects: a small young generation keeps a worker's memory small at no cost in speed. */
-const FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=384']
+const FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=384']
+export const WORKER_FLAGS = [...process.execArgv, ...FLAGS]
 
 export type Workers = {
   start(kind: WorkerKind, slot: number): void
@@ -43,7 +45,7 @@ export function createWorkers(
 ): Workers {
   // Workers accept for themselves: a connection handed to one that is just dying would hang until its client gives up.
   cluster.schedulingPolicy = cluster.SCHED_NONE
-  cluster.setupPrimary({ execArgv: [...process.execArgv, ...FLAGS] })
+  cluster.setupPrimary({ exec: WORKER_PROCESS, args: [], execArgv: WORKER_FLAGS })
   const environment = { ...ENVIRONMENT, ...(compiled ? { NODE_COMPILE_CACHE: compiled } : {}) }
   const slots: Slot[] = []
   const stopping = new Set<WorkerKind>()

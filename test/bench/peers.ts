@@ -37,21 +37,21 @@ export function missing(name: PeerName): string | undefined {
   return name === 'clamav-milter' || name === 'rspamd' ? postfixMissing(name) : undefined
 }
 
-type Settings = Pick<Arguments, 'config' | 'other'>
+type Settings = Pick<Arguments, 'config' | 'other'> & { env?: NodeJS.ProcessEnv }
 
 export async function startPeer(
   name: PeerName,
   backends: Backends,
-  { config, other }: Settings,
+  { config, other, env }: Settings,
 ): Promise<Peer> {
   switch (name) {
     case 'sallyport':
-      return startOurs(backends, config)
+      return startOurs(backends, config, env)
     case 'sallyport-custody':
-      return startOurs(backends, { ...config, hold: { seconds: 0 } })
+      return startOurs(backends, { ...config, hold: { seconds: 0 } }, env)
     case 'sallyport-other': {
       const command = path.join(other.folder, 'gateway/sallyport')
-      return startOurs(backends, { ...config, ...other.config }, command)
+      return startOurs(backends, { ...config, ...other.config }, env, command)
     }
     case 'postfix':
       return startPostfix(backends)
@@ -69,11 +69,13 @@ export async function startPeer(
 async function startOurs(
   backends: Backends,
   overrides: Arguments['config'],
+  env: NodeJS.ProcessEnv = {},
   command?: string,
 ): Promise<Peer> {
   const { slapd, clamd, sinkPort } = backends
   const gateway = await startGateway({
     ...(command === undefined ? {} : { command }),
+    env,
     config: {
       redis: 'embedded',
       domains: { [DOMAIN]: { nextHop: `smtp://127.0.0.1:${sinkPort}`, directory: 'people' } },

@@ -55,19 +55,38 @@ export const cpuOf = (seen: Snapshot, part: Part): number =>
 
 /** Proportional set size in MiB: pages that n processes share count as 1/n for each. */
 export function pssOf(pids: readonly number[]): number {
-  const kib = pids.map(pid => /^Pss:\s+(\d+)/m.exec(text(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0)
-  return kib.reduce<number>((sum, one) => sum + Number(one), 0) / 1024
+  return pssOfEach(pids).reduce((sum, one) => sum + one, 0)
 }
+
+function pssOfEach(pids: readonly number[]): number[] {
+  const kib = pids.map(pid => /^Pss:\s+(\d+)/m.exec(text(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0)
+  return kib.map(one => Number(one) / 1024)
+}
+
+/** How often processes are looked for that began or ended. */
+const TREE_MS = 1000
 
 /** Looks at the memory of these parts now and then, and remembers the most there was. */
 export function watchMemory(
   parts: readonly Part[],
   everyMs = 500,
-): Disposable & { peak(): number } {
+): Disposable & { peak(): number; each(): number[] } {
   let peak = 0
+  let each: number[] = []
+  let pids: number[] = []
+  let lookedAt = Number.NEGATIVE_INFINITY
   const look = () => {
-    const seen = snapshot()
-    peak = Math.max(peak, pssOf(parts.flatMap(part => membersOf(seen, part))))
+    // To go through all processes costs more than to ask a few of them.
+    if (performance.now() - lookedAt > TREE_MS) {
+      const seen = snapshot()
+      pids = parts.flatMap(part => membersOf(seen, part))
+      lookedAt = performance.now()
+    }
+    const now = pssOfEach(pids)
+    const sum = now.reduce((all, one) => all + one, 0)
+    if (sum <= peak) return
+    peak = sum
+    each = now
   }
   const timer = setInterval(look, everyMs)
   return {
@@ -75,6 +94,8 @@ export function watchMemory(
       look()
       return peak
     },
+    /** Of each process when there was most. */
+    each: () => each,
     [Symbol.dispose]: () => clearInterval(timer),
   }
 }

@@ -5,6 +5,7 @@ import type { Envelope } from '../../gateway/message.ts'
 import type { Hint, RelayJob, ScanJob } from '../../gateway/queue/jobs.ts'
 import { reply } from '../../gateway/reply.ts'
 import { createScan } from '../../gateway/scan.ts'
+import { createScanRoom, type ScanRoom } from '../../gateway/scan-room.ts'
 import { createClaims } from '../../gateway/spool/claim.ts'
 import { ownIdentity } from '../../gateway/spool/identity.ts'
 import type { Decision, Disposition } from '../../policies/policy.ts'
@@ -21,6 +22,8 @@ let handedOn: RelayJob[]
 let asked: number
 let decisions: Record<string, Partial<Decision> & { disposition: Disposition }>
 let meanwhile: () => Promise<void>
+let room: ScanRoom
+let whileRelayed: () => Promise<void>
 beforeEach(() => {
   Object.assign(house, { swept: [] })
   hints = []
@@ -28,13 +31,19 @@ beforeEach(() => {
   asked = 0
   decisions = {}
   meanwhile = async () => undefined
+  room = createScanRoom(() => 2 ** 20)
+  whileRelayed = async () => undefined
 })
 
 const scan = (job: ScanJob, again = false, alone = false) =>
   createScan({
     spool: house.spool,
     events: house.events,
-    handOn: async job => void handedOn.push(job),
+    room,
+    async handOn(job) {
+      handedOn.push(job)
+      await whileRelayed()
+    },
     alone,
     hints: {
       tell: (_, hint) => void hints.push(hint),
@@ -185,4 +194,31 @@ test('the way of a held message that nobody died of leaves no trace of a claim',
   meanwhile = async () => assert.equal(await house.spool.claims.held(envelope.id), false)
   await scan(held(envelope))
   assert.equal(handedOn.length, 1)
+})
+
+test('a large message leaves the room for others before it is relayed, and waits for its turn before', async () => {
+  const envelope = { ...(await house.message(TO)), sizeBytes: 2 ** 20 }
+  let entered: Disposable | undefined
+  whileRelayed = async () => {
+    entered = await room.enter(2 ** 20)
+  }
+  await scan(held(envelope))
+  assert.equal(handedOn.length, 1)
+  const waiting = scan(held(envelope))
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(asked, 1)
+  whileRelayed = async () => undefined
+  entered?.[Symbol.dispose]()
+  await waiting
+  assert.equal(asked, 2)
+})
+
+test('what waits for its turn when the scanning stops is left to the sweep', async () => {
+  const envelope = { ...(await house.custody(TO)), sizeBytes: 2 ** 20 }
+  await room.enter(2 ** 20)
+  const waiting = scan({ envelope, attempt: 1 })
+  room.close()
+  await waiting
+  assert.deepEqual([asked, handedOn], [0, []])
+  assert.equal(await house.spool.inCustody(envelope.id), true)
 })
