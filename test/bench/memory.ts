@@ -1,5 +1,4 @@
-// The command behind `npm run bench -- --memory` and `--flat N`: what the gateway's processes hold at rest, under many
-// large messages at once, and after very many small ones.
+// What the gateway's processes hold at rest, under many large messages (`--memory`), and after many small (`--flat N`).
 import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
