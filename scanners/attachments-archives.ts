@@ -39,7 +39,7 @@ async function readTar(octets: Octets, { budget }: Session): Promise<Contents> {
     if (header[0] === 0) break
     const text = (from: number, to: number): string =>
       header.toString('latin1', from, to).replace(/\0.*$/s, '')
-    const sizeBytes = Number.parseInt(text(124, 136).trim(), 8) || 0
+    const sizeBytes = Math.max(0, Number.parseInt(text(124, 136).trim(), 8) || 0)
     const from = at + BLOCK_BYTES
     const content = octets.view(from, Math.min(octets.sizeBytes, from + sizeBytes))
     const type = text(156, 157)

@@ -52,3 +52,17 @@ test('a domain that is not ours gets the defaults', async () => {
   assert.equal((await settings('example.com', own)).spam.tag, 5)
   assert.equal((await settings('__proto__', own)).spam.tag, 5)
 })
+
+test("a domain's attachment rules stand in for the general ones, and the shipped list stays", async () => {
+  const general = 'attachments: { rules: [{ names: ["*.mp4"], action: strip }] }'
+  const own = ', attachments: { rules: [{ names: ["*.exe"], action: relay }] }'
+  const there = await settings('example.org', own, general)
+  assert.deepEqual(there.attachments, {
+    rules: [{ names: ['*.exe'], action: 'relay' }],
+    standard: true,
+  })
+  assert.deepEqual(there.failure, { attachments: row })
+  const elsewhere = await settings('example.net', own, general)
+  assert.equal(elsewhere.attachments?.rules[0]?.action, 'strip')
+  assert.equal((await settings('example.org', '')).attachments, undefined)
+})
