@@ -39,7 +39,7 @@ export async function startBackends(): Promise<Backends> {
 const SIGNATURES = { hashes: 20_000, bodies: 2000 }
 
 /** So that clamd works as it does with real ones: it hashes each file and searches it for patterns. */
-async function writeSignatures(folder: string): Promise<void> {
+export async function writeSignatures(folder: string): Promise<void> {
   const random = createRandom(20261123)
   const hex = (bytes: number) =>
     Array.from({ length: bytes }, () => random.between(0, 255).toString(16).padStart(2, '0')).join(
