@@ -6,7 +6,7 @@ import { reportsLimits } from './clamd-limits.ts'
 import type { Sendable } from './content.ts'
 import { calledOff, type Deadline, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
-import { graver, isFinal, scanLeaves } from './leaves.ts'
+import { scanLeaves } from './leaves.ts'
 import type { About, Scanner, Verdict } from './scanner.ts'
 
 /** `scanners.clamav` in the configuration. */
@@ -43,6 +43,12 @@ export const clamavSettings = z.strictObject({
     .max(600_000)
     .default(5_000)
     .describe('Milliseconds an address rests after a failure.'),
+  wholeMessage: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Also sends large attachments as they stand in the message, at twice the cost: for signatures that ask for `Container:CL_TYPE_MAIL`.',
+    ),
 })
 export type ClamavSettings = z.infer<typeof clamavSettings>
 
@@ -102,13 +108,14 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
     return verdict
   }
 
-  /** The message as it is, and then whatever a mail program would find in it, all before one deadline. */
+  /** Whatever a mail program would find in the message, and then the message itself, all before one deadline. */
   async function judge({ content }: Message, outer: AbortSignal): Promise<Verdict> {
     const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
-    const whole = await ask(content, deadline, outer)
-    if (isFinal(whole)) return whole
     const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer)
-    return graver(whole, await scanLeaves(content, askLeaf, cache, deadline.signal))
+    const withMessage = settings.wholeMessage ? 'whole' : 'skeleton'
+    return await scanLeaves(content, askLeaf, cache, deadline.signal, { withMessage }).catch(
+      error => asGarbled(error).verdict,
+    )
   }
 
   const silent = createLimitsWatch()

@@ -42,7 +42,9 @@ export async function createFolders(scratch: string): Promise<Folders> {
           files.push(await layPart(leaf, path.join(folder, `part-${files.length}`)))
           return { kind: 'clean' }
         }
-        const verdict = await scanLeaves(content, lay, NOTHING_KNOWN, signal, false)
+        const verdict = await scanLeaves(content, lay, NOTHING_KNOWN, signal, {
+          together: false,
+        })
         return { path: folder, home, files: () => files, verdict, [Symbol.asyncDispose]: remove }
       } catch (error) {
         await remove()

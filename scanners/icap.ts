@@ -91,7 +91,9 @@ export async function createIcap(name: string, settings: IcapSettings): Promise<
     const whole = await ask(content, deadline, outer)
     if (isFinal(whole)) return whole
     const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer)
-    const leaves = scanLeaves(content, askLeaf, cache, deadline.signal, settings.bundle)
+    const leaves = scanLeaves(content, askLeaf, cache, deadline.signal, {
+      together: settings.bundle,
+    })
     return graver(whole, await leaves)
   }
 

@@ -3,12 +3,16 @@ import path from 'node:path'
 import type { Content } from '../gateway/message.ts'
 import type { Sendable } from './content.ts'
 import { bundle } from './mime/bundle.ts'
-import type { Ending } from './mime/limits.ts'
+import { type Ending, LIMITS } from './mime/limits.ts'
 import { createScratch } from './mime/octets.ts'
 import { type Leaf, readLeaves } from './mime/reader.ts'
+import type { Range } from './mime/session.ts'
+import { skeletonOf } from './mime/skeleton.ts'
 import type { Verdict } from './scanner.ts'
 import type { VerdictCache } from './verdict-cache.ts'
 
+/** HTML texts of one message that may wait until it is known to be by the book. */
+const SHOWN_LEAVES = 20
 /** Leaves up to this size go to the engine together, in a batch of at most so many octets and leaves. */
 const SMALL_BYTES = 65_536
 const BATCH_BYTES = 1024 * 1024
@@ -16,20 +20,33 @@ const BATCH_LEAVES = 500
 /** Names of what scores, in one message. */
 const SYMBOLS = 50
 
+export type LeafOptions = {
+  /**
+   * The engine reads mail itself: it is given the message as well, after the leaves, without what it has had as a
+   * leaf already where that is safe (`mime/skeleton.ts`), and not twice what it finds itself.
+   */
+  withMessage?: 'skeleton' | 'whole'
+  /** The engine is known to look into tar archives: small leaves are sent in one. The default. */
+  together?: boolean
+}
+
 /**
- * Clean only where all of it was read and every leaf is clean. A virus in one ends it; so does an engine that
- * can't say. Where the reader gave up, that is the verdict unless a leaf read until then is infected.
- * `together`: the engine is known to look into tar archives.
+ * Clean only where all of it was read and every leaf is clean, and so is the message if that was asked for. A virus
+ * in one ends it; so does an engine that can't say. Where the reader gave up, that is the verdict unless a leaf read
+ * until then is infected.
  */
 export async function scanLeaves(
   content: Content,
   ask: (leaf: Sendable) => Promise<Verdict>,
   cache: VerdictCache,
   signal: AbortSignal,
-  together = true,
+  { withMessage, together = true }: LeafOptions = {},
 ): Promise<Verdict> {
   using scratch = createScratch(path.dirname(content.path))
-  const reading = readLeaves(scratch.open(content.path, content.sizeBytes), scratch, signal)
+  const message = scratch.open(content.path, content.sizeBytes)
+  const cuts: Range[] = []
+  const reading = readLeaves(message, scratch, signal, LIMITS, undefined, cuts)
+  const shown: Leaf[] = []
   let verdict: Verdict = { kind: 'clean' }
   let batch: Leaf[] = []
   let batchBytes = 0
@@ -49,19 +66,31 @@ export async function scanLeaves(
     batchBytes = 0
     await judge(leaves)
   }
+  const take = async (leaf: Leaf): Promise<void> => {
+    const { sizeBytes } = leaf.octets
+    if (!together || sizeBytes > SMALL_BYTES) return judge([leaf])
+    batch.push(leaf)
+    batchBytes += sizeBytes
+    if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_LEAVES) await judgeBatch()
+  }
   for (;;) {
     const { value, done } = await reading.next()
     if (done) {
-      await judgeBatch()
+      const mayLack = withMessage && value.length === 0 && !signal.aborted
+      const skeleton =
+        mayLack && (cuts.length > 0 || shown.length > 0)
+          ? skeletonOf(message, withMessage === 'whole' ? [] : cuts)
+          : undefined
+      // What isn't by the book is shown by one program, and a file to the next.
+      if (!skeleton) for (const leaf of shown) if (!isFinal(verdict)) await take(leaf)
+      if (!isFinal(verdict)) await judgeBatch()
+      if (withMessage && !isFinal(verdict))
+        verdict = graver(verdict, await ask(skeleton ?? content))
       return graver(verdict, ending(value, signal))
     }
     if (cache.isClean(value)) continue
-    if (!together || value.octets.sizeBytes > SMALL_BYTES) await judge([value])
-    else {
-      batch.push(value)
-      batchBytes += value.octets.sizeBytes
-      if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_LEAVES) await judgeBatch()
-    }
+    if (withMessage && value.isShown && shown.length < SHOWN_LEAVES) shown.push(value)
+    else await take(value)
     if (isFinal(verdict)) return verdict
   }
 }

@@ -45,6 +45,8 @@ export type Base64Readings = {
   readings: Octets[]
   /** Nothing but the alphabet, white space, and padding at the end. */
   regular: boolean
+  /** By RFC 2045 §6.8 to the letter, so that there is one reading whoever reads it. */
+  clean: boolean
 }
 
 /** A few lines behind a large file, as mailing lists add them, are read with it and without, in no further ways. */
@@ -66,6 +68,8 @@ export async function decodeBase64(
   budget: Budget,
   most = WAYS.length,
 ): Promise<Base64Readings> {
+  const clean = await decodeClean(octets, scratch, budget)
+  if (clean) return { readings: clean.sizeBytes > 0 ? [clean] : [], regular: true, clean: true }
   const odd = await survey(octets, budget)
   const tried = new Set<string>()
   const readings: Octets[] = []
@@ -80,7 +84,44 @@ export async function decodeBase64(
     const reading = await decode(octets, { padding, url, junk }, scratch, budget)
     if (reading.sizeBytes > 0) readings.push(reading)
   }
-  return { readings, regular: !odd.padding && !odd.url && !odd.junk }
+  return { readings, regular: !odd.padding && !odd.url && !odd.junk, clean: false }
+}
+
+/** RFC 2045 §6.8. */
+const LINE_LETTERS = 76
+/** How the last line ends, and empty lines behind it. */
+const CLEAN_END = /^[A-Za-z0-9+/]*={0,2}(?:\r\n)*$/
+const END_BYTES = 512
+
+/** Most bodies, decoded and found to be clean in one pass; undefined where they are anything else. */
+async function decodeClean(
+  octets: Octets,
+  scratch: Scratch,
+  budget: Budget,
+): Promise<Octets | undefined> {
+  const end = octets.sizeBytes
+  const last = octets.slice(Math.max(0, end - END_BYTES), end).toString('latin1')
+  // Most of what isn't clean has something behind its padding: seen here, nothing is decoded in vain.
+  if (!/^[A-Za-z0-9+/\r\n]*={0,2}(?:\r\n)*$/.test(last)) return undefined
+  const first = octets.slice(0, LINE_LETTERS + 2).indexOf('\r\n')
+  if (first % 4 !== 0 && (first >= 0 || end > LINE_LETTERS)) return undefined
+  const sink = scratch.sink(budget)
+  let at = 0
+  for (const { window, regular, decoded } of lineWindows(octets)) {
+    await budget.breathe()
+    if (!sink.write(decoded)) return undefined
+    at += regular
+    if (regular < window.length) break
+  }
+  const tail = octets.slice(at, end).toString('latin1')
+  const letters = tail.trimEnd()
+  const isClean =
+    end - at <= END_BYTES &&
+    CLEAN_END.test(tail) &&
+    letters.length % 4 === 0 &&
+    letters.length <= LINE_LETTERS
+  if (!isClean || !sink.write(Buffer.from(letters, 'base64'))) return undefined
+  return sink.finish()
 }
 
 type LineWindow = {

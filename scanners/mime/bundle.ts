@@ -8,7 +8,7 @@ import type { Leaf } from './reader.ts'
 const BLOCK_BYTES = 512
 
 /** POSIX.1-1988 (ustar); the members are numbered, since names from a message are nobody's business. */
-export function bundle(leaves: readonly Leaf[]): Octets {
+export function bundle(leaves: readonly Pick<Leaf, 'octets'>[]): Octets {
   const blocks: Buffer[] = []
   for (const [index, { octets }] of leaves.entries()) {
     const padding = -octets.sizeBytes & (BLOCK_BYTES - 1)

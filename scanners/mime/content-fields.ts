@@ -13,6 +13,8 @@ export type Kinds = {
   encrypted: boolean
   /** Text to be shown as it is, and no attachment: its octets are in the message for the engine to see. */
   plain: boolean
+  /** Plain text or HTML for a mail program to show, and no attachment. */
+  shown: boolean
   /** By its type or its name, text that a browser or a script host reads. */
   text: boolean
 }
@@ -43,6 +45,8 @@ export function kindsOf(fields: readonly Field[]): Kinds {
     encrypted: some(/^multipart\/encrypted\b|^application\/pgp-encrypted\b/),
     externalBody: some(/^message\/external-body\b/),
     text: some(/^text\b|html|svg|xml|script|\.(x?s?html?|svg|js|eml|mht)\b/) || names,
+    shown:
+      !named && types.length === 3 && types.every(type => /^text\/(?:html|plain)\b/.test(type)),
     plain: !named && types.every(type => /^text\/plain\b|^text;|^text$|^$/.test(type)),
   }
 }

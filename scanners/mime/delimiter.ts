@@ -54,8 +54,10 @@ export async function findDelimiters(
       while (window[skip] === HYPHEN) skip++
       i = window.indexOf('--', skip)
     }
-    for (const { index } of window.toString('latin1').matchAll(CONTENT_FIELD))
-      if (base + index > (fields.at(-1) ?? -1)) fields.push(base + index)
+    // Without a colon there is no field; so base64, which has none, is not searched.
+    if (window.includes(0x3a) || window.includes(0))
+      for (const { index } of window.toString('latin1').matchAll(CONTENT_FIELD))
+        if (base + index > (fields.at(-1) ?? -1)) fields.push(base + index)
     if (Math.max(starts.length, fields.length) > budget.limits.delimiterLines) {
       budget.stop('too-many')
       return undefined

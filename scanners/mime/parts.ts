@@ -17,8 +17,9 @@ import { type HeaderSection, readHeader } from './header.ts'
 import type { Octets } from './octets.ts'
 import type { Part } from './part.ts'
 import { decodeQuotedPrintable } from './quoted-printable.ts'
-import type { Piece, Session } from './session.ts'
-import { type Range, sweep } from './sweep.ts'
+import type { Piece, Range, Session } from './session.ts'
+import { LEAST_CUT_BYTES } from './skeleton.ts'
+import { sweep } from './sweep.ts'
 import { decodeUuencode } from './uuencode.ts'
 
 /** Lines looked at for the next declared delimiter. */
@@ -97,8 +98,10 @@ async function* readBodies(
   const { budget } = text.session
   const encodings = encodingsOf(header.fields)
   let readings = 0
-  for (const from of header.bodyStarts)
-    for (const to of endsOf(text, from, start, kinds))
+  for (const from of header.bodyStarts) {
+    const ends = endsOf(text, from, start, kinds)
+    const isSure = header.bodyStarts.length * ends.length * encodings.size === 1
+    for (const to of ends)
       for (const encoding of encodings) {
         part.ends.add(to)
         if (to <= from || budget.spent) continue
@@ -106,9 +109,10 @@ async function* readBodies(
         const key = `${from} ${to} ${encoding}`
         if (text.done.has(key)) continue
         text.done.add(key)
-        if (encoding === 'identity') yield* asItIs(text, { from, to }, start, kinds)
-        else yield* decoded(text, { from, to }, encoding, kinds)
+        if (encoding === 'identity') yield* asItIs(text, { from, to }, start, kinds, isSure)
+        else yield* decoded(text, { from, to }, encoding, kinds, isSure)
       }
+  }
 }
 
 /** Without a delimiter of its own a body goes to the end; so does the last one where the final delimiter is missing. */
@@ -141,6 +145,7 @@ async function* asItIs(
   range: Range,
   start: Start,
   kinds: Kinds,
+  isSure: boolean,
 ): AsyncGenerator<Piece> {
   const { from, to } = range
   if (kinds.message || startsLikeHeader(text.octets, from)) {
@@ -152,7 +157,7 @@ async function* asItIs(
   }
   if (kinds.multipart || kinds.plain) return
   text.covered.push(range)
-  yield { octets: text.octets.view(from, to), as: 'text' }
+  yield { octets: text.octets.view(from, to), as: 'text', isShown: isSure && kinds.shown }
 }
 
 async function* decoded(
@@ -160,20 +165,25 @@ async function* decoded(
   range: Range,
   encoding: Encoding,
   kinds: Kinds,
+  isSure: boolean,
 ): AsyncGenerator<Piece> {
   const { scratch, budget } = text.session
   const view = text.octets.view(range.from, range.to)
   const as = kinds.message ? 'message' : kinds.text ? 'text' : 'file'
   if (encoding === 'base64') {
     text.covered.push(range)
-    const { readings, regular } = await decodeBase64(view, scratch, budget)
-    for (const octets of readings) yield { octets, as }
+    const { readings, regular, clean } = await decodeBase64(view, scratch, budget)
+    const isCuttable = isSure && clean && as === 'file' && view.sizeBytes >= LEAST_CUT_BYTES
+    const isShown = isSure && clean && kinds.shown
+    for (const octets of readings)
+      yield isCuttable ? { octets, as, cut: range } : { octets, as, isShown }
     if (!regular && view.sizeBytes <= MISLABELLED_BYTES) yield { octets: view, as: 'text' }
   } else if (encoding === 'quoted-printable') {
     const { readings, unchanged } = await decodeQuotedPrintable(view, scratch, budget)
     if (unchanged && kinds.plain) return
     text.covered.push(range)
-    for (const octets of readings) yield { octets, as: kinds.message ? 'message' : 'text' }
+    const isShown = isSure && kinds.shown && readings.length === 1
+    for (const octets of readings) yield { octets, as: kinds.message ? 'message' : 'text', isShown }
   } else {
     // With its first line it is found like any other; without, all of it is the file.
     yield { octets: view, as: 'text' }

@@ -4,7 +4,7 @@ import { openPiece } from './formats.ts'
 import { type Budget, createBudget, type Ending, LIMITS, type Limits } from './limits.ts'
 import { type Octets, type Scratch, sha256 } from './octets.ts'
 import type { Part } from './part.ts'
-import type { Piece, Session } from './session.ts'
+import type { Piece, Range, Session } from './session.ts'
 
 /** Its octets are there until `scratch` is disposed of. */
 export type Leaf = {
@@ -14,6 +14,8 @@ export type Leaf = {
   /** The part of the message itself that it was found in. */
   outermost?: Part | undefined
   name?: string | undefined
+  /** In a message by the book (`book.ts`), an engine that reads mail itself has it as a file of its own already. */
+  isShown: boolean
 }
 
 /** For whoever asks after parts, not only after what is in them. */
@@ -25,7 +27,8 @@ export type Inquiry = {
 /**
  * Yields leaves as they are found, each content once (with an inquiry, as often as it is found), and returns why
  * the message can't be told to be read whole; nothing where it can. Throws only where a file can't be read or
- * written. It needs as little memory for a large message as for a small one, and gives way to others while it works.
+ * written. It needs as little memory for a large message as for a small one, and gives way to others while it works. `cuts`
+ * gets the bodies that a leaf stands for, whoever reads them (`skeleton.ts`).
  */
 export async function* readLeaves(
   octets: Octets,
@@ -33,6 +36,7 @@ export async function* readLeaves(
   signal: AbortSignal,
   limits: Limits = LIMITS,
   inquiry?: Inquiry,
+  cuts: Range[] = [],
 ): AsyncGenerator<Leaf, Ending[]> {
   const budget = createBudget(limits, octets.sizeBytes, signal)
   const layers: Layer[] = []
@@ -47,12 +51,15 @@ export async function* readLeaves(
     else if (piece.octets.sizeBytes > 0) {
       const digest = await admitted(piece, layers.length, budget)
       if (digest === undefined) break
-      const outermost = layers.length === 1 ? piece.part : top.outermost
-      if (inquiry !== undefined || !given.has(digest)) {
-        given.add(digest)
+      const isRoot = layers.length === 1
+      const outermost = isRoot ? piece.part : top.outermost
+      const isShown = isRoot && piece.isShown === true
+      if (isRoot && piece.cut) cuts.push(piece.cut)
+      if (inquiry !== undefined || !given.has(`${digest} ${isShown}`)) {
+        given.add(`${digest} ${isShown}`)
         budget.pause()
         const { part, name } = piece
-        yield { octets: piece.octets, sha256: digest, part, outermost, name }
+        yield { octets: piece.octets, sha256: digest, part, outermost, name, isShown }
         budget.resume()
       }
       const place = inquiry ? outermost?.from : undefined

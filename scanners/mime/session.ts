@@ -21,4 +21,11 @@ export type Piece = {
   part?: Part | undefined
   /** As the line before an encoded file has it; Latin-1. */
   name?: string | undefined
+  /** The body it was decoded from, in the text it stands in, where nobody can decode anything else from that. */
+  cut?: Range
+  /** What a mail program shows of its own accord, and an engine's own reader finds as well if the message is by the book. */
+  isShown?: boolean
 }
+
+/** Octets from `from` to before `to`. */
+export type Range = { from: number; to: number }

@@ -1,10 +1,8 @@
 // Finds what is written into a text without a label: base64, hexadecimal, uuencode and yEnc.
 import { decodeBase64 } from './base64.ts'
 import { inMemory, type Octets, WINDOW_BYTES, windows } from './octets.ts'
-import type { Piece, Session } from './session.ts'
+import type { Piece, Range, Session } from './session.ts'
 import { decodeUuencode, decodeYenc } from './uuencode.ts'
-
-export type Range = { from: number; to: number }
 
 /** Letters in a row, line breaks and quotes between them not counted, below which a blob can't carry anything. */
 const BLOB_LETTERS = 64

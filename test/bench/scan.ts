@@ -6,7 +6,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { clamdConfig } from '../../gateway/embedded/clamd-config.ts'
 import type { Message } from '../../gateway/message.ts'
-import { createClamav } from '../../scanners/clamav.ts'
+import { clamavSettings, createClamav } from '../../scanners/clamav.ts'
 import { createClamd } from '../../scanners/clamd.ts'
 import { attachment, plainMessage, zip } from '../support/eicar.ts'
 import { type Folder, temporaryFolder } from '../support/process.ts'
@@ -27,7 +27,7 @@ const LETTERS = 'abcdefghijklmnopqrstuvwxyz      '
 /** Random words, so that no two messages are the same. */
 function prose(bytes: number): string {
   const letters = randomBytes(bytes).toString('latin1')
-  const words = letters.replace(/[^]/g, letter => LETTERS[letter.charCodeAt(0) % 32] ?? ' ')
+  const words = letters.replace(/[\s\S]/g, letter => LETTERS[letter.charCodeAt(0) % 32] ?? ' ')
   return words.replace(/(.{60,70}) /g, '$1\r\n')
 }
 
@@ -141,7 +141,7 @@ async function main(): Promise<void> {
   await using folder = await temporaryFolder('bench-scan')
   await using clamd = await startEngine(folder, JSON.parse(values.clamd))
   const atOnce = Number(values['at-once'])
-  const settings = { addresses: [clamd.unix], concurrency: 10, deadlineMs: 60_000, restMs: 100 }
+  const settings = clamavSettings.parse({ addresses: [clamd.unix], deadlineMs: 60_000 })
   await using scanner = await createClamav(settings)
   const alone = await createClamd(clamd.unix)
   const patient = new AbortController().signal

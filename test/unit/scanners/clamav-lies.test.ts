@@ -1,7 +1,7 @@
 // A clamd that lies, hangs or hangs up is never believed; others are asked instead, and sockets don't pile up.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { createClamav } from '../../../scanners/clamav.ts'
+import { clamavSettings, createClamav } from '../../../scanners/clamav.ts'
 import type { FailureKind, Scanner, Verdict } from '../../../scanners/scanner.ts'
 import { plainMessage } from '../../support/eicar.ts'
 import { freePort, until } from '../../support/process.ts'
@@ -29,14 +29,15 @@ const clamav = (
   addresses: string[],
   settings: { deadlineMs?: number; restMs?: number; concurrency?: number } = {},
 ) =>
-  createClamav({
-    addresses,
-    heuristics: {},
-    concurrency: 20,
-    deadlineMs: 2000,
-    restMs: 60_000,
-    ...settings,
-  })
+  createClamav(
+    clamavSettings.parse({
+      addresses,
+      concurrency: 20,
+      deadlineMs: 2000,
+      restMs: 60_000,
+      ...settings,
+    }),
+  )
 const CLEAN = afterStream('stream: OK\0')
 
 async function scan(scanner: Scanner, content = plainMessage()): Promise<Verdict> {

@@ -1,7 +1,7 @@
 // clamd for real: what is found, what is not, and what happens when it is down, hung, killed, or at its limits.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { createClamav } from '../../../scanners/clamav.ts'
+import { clamavSettings, createClamav } from '../../../scanners/clamav.ts'
 import type { Scanner, Verdict } from '../../../scanners/scanner.ts'
 import {
   attachment,
@@ -33,14 +33,15 @@ const clamav = (
   addresses: string[],
   settings: { deadlineMs?: number; restMs?: number; concurrency?: number } = {},
 ) =>
-  createClamav({
-    addresses,
-    heuristics: {},
-    concurrency: 20,
-    deadlineMs: 5000,
-    restMs: 200,
-    ...settings,
-  })
+  createClamav(
+    clamavSettings.parse({
+      addresses,
+      concurrency: 20,
+      deadlineMs: 5000,
+      restMs: 200,
+      ...settings,
+    }),
+  )
 async function verdictOf(scanner: Scanner, content: Buffer): Promise<Verdict> {
   return (await scanner.scan(await spool.write(content), patient)).verdict
 }

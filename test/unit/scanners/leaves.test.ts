@@ -1,16 +1,18 @@
 // The battery before a real clamd: every virus refused, every harmless twin of a usual shape clean; and what it costs.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import { createClamav } from '../../../scanners/clamav.ts'
+import { clamavSettings, createClamav } from '../../../scanners/clamav.ts'
 import { createClamd } from '../../../scanners/clamd.ts'
 import type { Scanner, Verdict } from '../../../scanners/scanner.ts'
 import { EICAR, eicarMessage, plainMessage } from '../../support/eicar.ts'
+import { type Folder, temporaryFolder } from '../../support/process.ts'
 import { type Clamd, startClamd } from '../../support/servers/clamd.ts'
 import { type Messages, messages } from './fixtures.ts'
-import { attached, BASE64, b64, CRLF, FILE, file, html, mail } from './mime/building.ts'
+import { attached, BASE64, b64, CRLF, FILE, file, html, mail, mixed } from './mime/building.ts'
 import { HARMLESS, variants } from './mime/variants.ts'
 
 let clamd: Clamd
@@ -34,6 +36,7 @@ const clamav = (address: string) =>
     deadlineMs: 20_000,
     restMs: 100,
     heuristics: {},
+    wholeMessage: false,
   })
 const verdictOf = async (scanner: Scanner, content: Buffer): Promise<Verdict> =>
   (await scanner.scan(await spool.write(content), patient)).verdict
@@ -113,6 +116,65 @@ test('the same attachment in another message is not looked at again', async () =
   assert.equal(await callsFor(attached(data)), 1)
   await scanner.version?.()
   assert.equal(await callsFor(attached(data)), 1)
+})
+
+/** A clamd with two signatures more: one for HTML, one for what is within a mail. */
+async function clamdWith(signatures: Folder): Promise<Clamd> {
+  const hex = (text: string): string => Buffer.from(text).toString('hex')
+  const folder = path.join(signatures.path, 'signatures')
+  await mkdir(folder)
+  const bodies = [`Test.Html:3:*:${hex('mark of html')}`, `Test.Start:0:0:${hex('mark in front')}`]
+  await writeFile(path.join(folder, 'bodies.ndb'), `${bodies.join('\n')}\n`)
+  const mailed = `Test.Mailed;Engine:81-255,Container:CL_TYPE_MAIL,Target:0;0;${hex('mark of mail')}`
+  await writeFile(path.join(folder, 'mail.ldb'), `${mailed}\n`)
+  return startClamd({ folder: signatures.path })
+}
+
+test('text that is shown is looked at once, by clamd, as a file of its own', async () => {
+  await using folder = await temporaryFolder('signatures')
+  await using own = await clamdWith(folder)
+  await using proxy = await countingProxy(own.socket, path.join(folder.path, 'counting.sock'))
+  await using scanner = await clamav(proxy.address)
+  const type = 'Content-Type: text/html; charset=utf-8'
+  const plain = 'Content-Type: text/plain'
+  const quoted = 'Content-Transfer-Encoding: quoted-printable'
+  const markup = (word: string) => `<html><body><p>${word}  OF HTML</p></body></html>`
+  const inFront = (word: string) => `${word} in front${CRLF}of a text`
+  const shapes: [string, (word: string) => Buffer][] = [
+    ['Test.Html', word => mail(type, '', markup(word))],
+    ['Test.Html', word => mixed([type, '', markup(word)])],
+    ['Test.Html', word => mixed([type, quoted, '', markup(word).replace('a', '=61')])],
+    ['Test.Html', word => mixed([type, BASE64, '', b64(markup(word))])],
+    ['Test.Html', word => mail(type, BASE64, '', b64(markup(word)))],
+    ['Test.Start', word => mail(plain, '', inFront(word))],
+    ['Test.Start', word => mail(plain, quoted, '', inFront(word).replace('a', '=61'))],
+    ['Test.Start', word => mail(plain, BASE64, '', b64(inFront(word)))],
+    ['Test.Start', word => mixed([plain, quoted, '', inFront(word).replace('a', '=61')])],
+    ['Test.Start', word => mixed([plain, BASE64, '', b64(inFront(word))])],
+  ]
+  for (const [name, shape] of shapes)
+    for (const word of ['mark', 'harm']) {
+      const earlier = proxy.calls()
+      const found = await verdictOf(scanner, shape(word))
+      const infected = { kind: 'infected', name: `${name}.UNOFFICIAL` }
+      assert.deepEqual(found, word === 'mark' ? infected : { kind: 'clean' })
+      assert.equal(proxy.calls() - earlier, 1)
+    }
+  const earlier = proxy.calls()
+  await verdictOf(scanner, mixed([type, `${BASE64} (x)`, '', b64(markup('mark'))]))
+  assert.equal(proxy.calls() - earlier, 1, 'and where the mail is not by the book, as a file')
+})
+
+test('a large attachment goes alone, and within its mail where the configuration says so', async () => {
+  await using folder = await temporaryFolder('signatures')
+  await using own = await clamdWith(folder)
+  const settings = clamavSettings.parse({ addresses: [own.unix] })
+  await using alone = await createClamav(settings)
+  await using whole = await createClamav({ ...settings, wholeMessage: true })
+  const message = attached(Buffer.concat([randomBytes(50_000), Buffer.from('mark of mail')]))
+  assert.deepEqual(await verdictOf(alone, message), { kind: 'clean' })
+  const found = await verdictOf(whole, message)
+  assert.deepEqual(found, { kind: 'infected', name: 'Test.Mailed.UNOFFICIAL' })
 })
 
 test('many at once, each with its own verdict', async () => {
