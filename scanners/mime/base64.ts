@@ -1,6 +1,6 @@
 // Decodes base64 in each of the ways that programs do where it isn't what RFC 2045 §6.8 asks for.
 import type { Budget } from './limits.ts'
-import { type Octets, type Scratch, WINDOW_BYTES } from './octets.ts'
+import { type Octets, roomFor, type Scratch, WINDOW_BYTES } from './octets.ts'
 
 type Way = {
   /** At padding with more after it: stop there, start afresh, or take no notice. */
@@ -137,8 +137,9 @@ function* lineWindows(octets: Octets): Generator<LineWindow> {
   const first = octets.slice(0, LONGEST_LINE_BYTES).indexOf('\r\n')
   const length = first > 0 && first % 4 === 0 ? first : 0
   const step = length > 0 ? WINDOW_BYTES - (WINDOW_BYTES % (length + 2)) : WINDOW_BYTES
+  const room = roomFor(octets.sizeBytes)
   for (let at = 0; at < octets.sizeBytes; at += step) {
-    const window = octets.slice(at, at + step)
+    const window = octets.slice(at, at + step, room)
     const lines = length > 0 ? linesOfLength(window, length) : 0
     const regular = lines * (length + 2)
     const decoded = Buffer.from(window.toString('latin1', 0, regular), 'base64')

@@ -1,6 +1,6 @@
 // Finds every line that could delimit body parts, whoever declared it: programs disagree on boundaries, not on lines.
 import type { Budget } from './limits.ts'
-import { type Octets, WINDOW_BYTES } from './octets.ts'
+import { type Octets, roomFor, WINDOW_BYTES } from './octets.ts'
 
 export type Delimiters = {
   readonly count: number
@@ -33,12 +33,13 @@ export async function findDelimiters(
   const nexts: number[] = []
   const tokens: number[] = []
   const fields: number[] = []
+  const room = roomFor(octets.sizeBytes, WINDOW_BYTES + TOKEN_BYTES + 5)
   let reach = 0
   for (let at = 0; at < octets.sizeBytes; at += WINDOW_BYTES) {
     await budget.breathe()
     // One octet before the window, and a whole line after it, belong to what is looked at.
     const base = Math.max(0, at - 1)
-    const window = octets.slice(base, at + WINDOW_BYTES + TOKEN_BYTES + 4)
+    const window = octets.slice(base, at + WINDOW_BYTES + TOKEN_BYTES + 4, room)
     const end = Math.min(window.length, at + WINDOW_BYTES - base)
     for (let i = window.indexOf('--', at - base); i >= 0 && i < end; ) {
       const before = i === 0 ? LF : window[i - 1]

@@ -9,8 +9,11 @@ import type { Budget } from './limits.ts'
 
 export type Octets = {
   readonly sizeBytes: number
-  /** The octets from `from` to before `to`, as far as there are any. */
-  slice(from: number, to: number): Buffer
+  /**
+   * The octets from `from` to before `to`, as far as there are any. They may lie in `room`, where they are good
+   * until its next use: whoever goes through a large file then leaves no garbage behind.
+   */
+  slice(from: number, to: number, room?: Buffer): Buffer
   view(from: number, to: number): Octets
 }
 
@@ -30,12 +33,14 @@ export function inMemory(buffer: Buffer): Octets {
 
 /** Throws where the file can't be read, or has become shorter. */
 function inFile(file: number, offset: number, sizeBytes: number): Octets {
-  const load = (from: number, to: number): Buffer => {
-    const room = Buffer.allocUnsafe(Math.max(0, to - from))
+  const load = (from: number, to: number, place?: Buffer): Buffer => {
+    const count = Math.max(0, to - from)
+    const fits = place !== undefined && place.length >= count
+    const room = fits ? place.subarray(0, count) : Buffer.allocUnsafe(count)
     for (let got = 0; got < room.length; ) {
-      const count = readSync(file, room, got, room.length - got, offset + from + got)
-      if (count === 0) throw new Error('the content is shorter than it was')
-      got += count
+      const more = readSync(file, room, got, room.length - got, offset + from + got)
+      if (more === 0) throw new Error('the content is shorter than it was')
+      got += more
     }
     return room
   }
@@ -43,9 +48,9 @@ function inFile(file: number, offset: number, sizeBytes: number): Octets {
   let nearFrom = 0
   return {
     sizeBytes,
-    slice(from, to) {
+    slice(from, to, room) {
       const end = Math.min(to, sizeBytes)
-      if (end - from > NEAR_BYTES) return load(from, end)
+      if (end - from > NEAR_BYTES) return load(from, end, room)
       if (from < nearFrom || end > nearFrom + near.length) {
         nearFrom = from
         near = load(from, Math.min(sizeBytes, from + WINDOW_BYTES))
@@ -57,6 +62,10 @@ function inFile(file: number, offset: number, sizeBytes: number): Octets {
   }
 }
 
+/** Room for windows of so many octets; none for what is small, which is read at once. */
+export const roomFor = (sizeBytes: number, windowBytes = WINDOW_BYTES): Buffer | undefined =>
+  sizeBytes > NEAR_BYTES ? Buffer.allocUnsafeSlow(windowBytes) : undefined
+
 export function* windows(octets: Octets, from = 0, to = octets.sizeBytes): Generator<Buffer> {
   for (let at = from; at < to; at += WINDOW_BYTES)
     yield octets.slice(at, Math.min(to, at + WINDOW_BYTES))
@@ -64,8 +73,9 @@ export function* windows(octets: Octets, from = 0, to = octets.sizeBytes): Gener
 
 export async function sha256(octets: Octets, budget: Budget): Promise<string> {
   const hash = createHash('sha256')
-  for (const window of windows(octets)) {
-    hash.update(window)
+  const room = roomFor(octets.sizeBytes)
+  for (let at = 0; at < octets.sizeBytes; at += WINDOW_BYTES) {
+    hash.update(octets.slice(at, at + WINDOW_BYTES, room))
     await budget.breathe()
   }
   return hash.digest('hex')

@@ -1,6 +1,6 @@
 // Finds what is written into a text without a label: base64, hexadecimal, uuencode and yEnc.
 import { decodeBase64 } from './base64.ts'
-import { inMemory, type Octets, WINDOW_BYTES, windows } from './octets.ts'
+import { inMemory, type Octets, roomFor, WINDOW_BYTES, windows } from './octets.ts'
 import type { Piece, Range, Session } from './session.ts'
 import { decodeUuencode, decodeYenc } from './uuencode.ts'
 
@@ -47,9 +47,10 @@ async function* sweepRange(
   let blob: Blob | undefined
   let encodedUpTo = from
   const yencParts: Octets[] = []
+  const room = roomFor(to - from)
   for (let at = from; at < to && !budget.spent; ) {
     await budget.breathe()
-    const raw = octets.slice(at, Math.min(to, at + WINDOW_BYTES)).toString('latin1')
+    const raw = octets.slice(at, Math.min(to, at + WINDOW_BYTES), room).toString('latin1')
     const text = at + raw.length < to ? raw.slice(0, cutOf(raw)) : raw
     for (const match of text.matchAll(BEGIN)) {
       const start = at + match.index
