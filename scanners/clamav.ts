@@ -7,7 +7,7 @@ import type { Sendable } from './content.ts'
 import { calledOff, type Deadline, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
 import { scanLeaves } from './leaves.ts'
-import type { About, Scanner, Verdict } from './scanner.ts'
+import type { About, Probe, Scanner, Verdict } from './scanner.ts'
 
 /** `scanners.clamav` in the configuration. */
 export const clamavSettings = z.strictObject({
@@ -63,7 +63,7 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
   const { createClamd } = await import('./clamd.ts')
   const { createHeuristics } = await import('./clamd-heuristics.ts')
   const heuristics = createHeuristics(settings.heuristics)
-  const { createVerdictCache } = await import('./verdict-cache.ts')
+  const { createVerdictCache, REMEMBERS_NOTHING } = await import('./verdict-cache.ts')
   const clamds = new Map<string, Clamd>()
   for (const address of settings.addresses) clamds.set(address, await createClamd(address))
   const pool = createEnginePool(settings.addresses, settings)
@@ -78,8 +78,9 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
     deadline: Deadline,
     tried: Set<string>,
     outer: AbortSignal,
+    probe?: Probe,
   ): Promise<ClamdScan | undefined> {
-    const engine = await pool.acquire(deadline.signal, tried)
+    const engine = await pool.acquire(deadline.signal, tried, probe?.address !== undefined)
     if (!engine) return undefined
     tried.add(engine.address)
     // A hung engine must leave time for the next one.
@@ -96,24 +97,31 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
     return { ...scan, verdict: await heuristics.judge(scan.verdict, engine.address, cut) }
   }
 
-  async function ask(content: Sendable, deadline: Deadline, outer: AbortSignal): Promise<Verdict> {
-    const tried = new Set<string>()
-    let verdict: Verdict = { kind: 'failed', failure: 'slow', cause: 'no clamd was free in time' }
+  async function ask(
+    content: Sendable,
+    deadline: Deadline,
+    outer: AbortSignal,
+    probe?: Probe,
+  ): Promise<Verdict> {
+    const only = probe?.address
+    const tried = new Set(settings.addresses.filter(each => only !== undefined && each !== only))
+    let verdict: Verdict | undefined
     for (let attempts = 0; attempts < MOST_ATTEMPTS; attempts++) {
-      const scanned = await attempt(content, deadline, tried, outer)
+      const scanned = await attempt(content, deadline, tried, outer, probe)
       if (!scanned) break
       verdict = scanned.verdict
       if (verdict.kind !== 'failed' || verdict.failure === 'limit') break
     }
-    return verdict
+    return verdict ?? (pool.isTrusted() || only !== undefined ? NONE_FREE : NONE_TRUSTED)
   }
 
   /** Whatever a mail program would find in the message, and then the message itself, all before one deadline. */
-  async function judge({ content }: Message, outer: AbortSignal): Promise<Verdict> {
+  async function judge({ content }: Message, outer: AbortSignal, probe?: Probe): Promise<Verdict> {
     const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
-    const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer)
+    const memory = probe ? REMEMBERS_NOTHING : cache
+    const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer, probe)
     const withMessage = settings.wholeMessage ? 'whole' : 'skeleton'
-    return await scanLeaves(content, askLeaf, cache, deadline.signal, { withMessage }).catch(
+    return await scanLeaves(content, askLeaf, memory, deadline.signal, { withMessage }).catch(
       error => asGarbled(error).verdict,
     )
   }
@@ -139,11 +147,24 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
   return {
     name: 'clamav',
     deadlineMs: settings.deadlineMs,
-    scan: async (message, signal) => ({ verdict: await judge(message, signal) }),
+    sees: 'viruses',
+    scan: async (message, signal, probe) => ({ verdict: await judge(message, signal, probe) }),
+    trust: pool.trust,
     version,
     engines: () => pool.states(),
     [Symbol.asyncDispose]: async () => closing.abort(),
   }
+}
+
+const NONE_FREE: Verdict = {
+  kind: 'failed',
+  failure: 'slow',
+  cause: 'no clamd was free in time',
+}
+const NONE_TRUSTED: Verdict = {
+  kind: 'failed',
+  failure: 'down',
+  cause: 'no clamd has passed its canary',
 }
 
 /** Whether the address should rest; a limit exceeded says nothing against it. */

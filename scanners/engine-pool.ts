@@ -14,16 +14,32 @@ export type EnginePool = {
   /**
    * Waits for a free place at an address not in `except`. Where all of them rest, the one that has rested
    * longest is tried all the same: a lone engine must not be shunned after it is back.
-   * Undefined when `signal` aborts first, when too many wait, or when every address is in `except`.
+   * Undefined when `signal` aborts first, when too many wait, or when every address is in `except` or not trusted;
+   * `probing` asks those as well.
    */
-  acquire(signal: AbortSignal, except?: ReadonlySet<string>): Promise<Engine | undefined>
+  acquire(
+    signal: AbortSignal,
+    except?: ReadonlySet<string>,
+    probing?: boolean,
+  ): Promise<Engine | undefined>
   /** What a probe outside a scan found. Failing beside scans it says nothing: it may have waited behind them. */
   mark(address: string, up: boolean): void
+  /** Whether it gets anything but probes; from the first call on, one found down must be proven again. */
+  trust(address: string, passed: boolean): void
+  /** Whether any address is trusted. */
+  isTrusted(): boolean
   states(): EngineState[]
 }
 
-type Place = { address: string; busy: number; up: boolean; restUntil: number; lastUsed: number }
-type Waiter = { except: ReadonlySet<string>; take(place: Place): void }
+type Place = {
+  address: string
+  busy: number
+  up: boolean
+  trusted: boolean
+  restUntil: number
+  lastUsed: number
+}
+type Waiter = { allows(place: Place): boolean; take(place: Place): void; giveUp(): void }
 
 const NONE: ReadonlySet<string> = new Set()
 
@@ -44,15 +60,17 @@ export function createEnginePool(
     address,
     busy: 0,
     up: true,
+    trusted: true,
     restUntil: 0,
     lastUsed: 0,
   }))
   const waiting = new Set<Waiter>()
   let uses = 0
+  let mustProve = false
 
-  const choose = (except: ReadonlySet<string>): Place | undefined => {
+  const choose = (allows: Waiter['allows']): Place | undefined => {
     const now = Date.now()
-    const allowed = places.filter(place => !except.has(place.address))
+    const allowed = places.filter(allows)
     const awake = allowed.filter(place => place.restUntil <= now)
     const room = ({ address }: Place) =>
       Math.max(1, Math.min(concurrency, atMost?.(address) ?? concurrency))
@@ -69,9 +87,15 @@ export function createEnginePool(
 
   const serveWaiting = (): void => {
     for (const waiter of waiting) {
-      const place = choose(waiter.except)
+      const place = choose(waiter.allows)
       if (place) waiter.take(place)
     }
+  }
+
+  /** Whoever waits for nobody else is told at once. */
+  const distrust = (place: Place): void => {
+    place.trusted = false
+    for (const waiter of waiting) if (!places.some(waiter.allows)) waiter.giveUp()
   }
 
   const occupy = (place: Place): Engine => {
@@ -91,10 +115,10 @@ export function createEnginePool(
   }
 
   return {
-    acquire(signal, except = NONE) {
-      if (signal.aborted || places.every(place => except.has(place.address)))
-        return Promise.resolve(undefined)
-      const place = choose(except)
+    acquire(signal, except = NONE, probing = false) {
+      const allows = (place: Place) => !except.has(place.address) && (probing || place.trusted)
+      if (signal.aborted || !places.some(allows)) return Promise.resolve(undefined)
+      const place = choose(allows)
       if (place) return Promise.resolve(occupy(place))
       if (waiting.size >= WAITING_LIMIT) return Promise.resolve(undefined)
       return new Promise(resolve => {
@@ -104,15 +128,26 @@ export function createEnginePool(
           resolve(engine)
         }
         const giveUp = (): void => leave(undefined)
-        const waiter: Waiter = { except, take: found => leave(occupy(found)) }
+        const waiter: Waiter = { allows, giveUp, take: found => leave(occupy(found)) }
         waiting.add(waiter)
         signal.addEventListener('abort', giveUp, { once: true })
       })
     },
     mark(address, up) {
       const place = places.find(each => each.address === address)
-      if (place && (up || place.busy === 0)) mark(place, up)
+      if (!place || (!up && place.busy > 0)) return
+      mark(place, up)
+      if (!up && mustProve) distrust(place)
     },
-    states: () => places.map(({ address, up }) => ({ address, up })),
+    trust(address, passed) {
+      mustProve = true
+      const place = places.find(each => each.address === address)
+      if (place && !passed) distrust(place)
+      if (!place || !passed || place.trusted) return
+      place.trusted = true
+      serveWaiting()
+    },
+    isTrusted: () => places.some(place => place.trusted),
+    states: () => places.map(({ address, up, trusted }) => ({ address, up: up && trusted })),
   }
 }

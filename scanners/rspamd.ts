@@ -6,7 +6,7 @@ import type { Message } from '../gateway/message.ts'
 import { calledOff, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
 import { judgeAnswer } from './rspamd-reply.ts'
-import type { FailureKind, Finding, Scanner } from './scanner.ts'
+import type { FailureKind, Finding, Probe, Scanner } from './scanner.ts'
 
 /** `scanners.rspamd` in the configuration. */
 export const rspamdSettings = z.strictObject({
@@ -30,6 +30,9 @@ const ANSWER_LIMIT_BYTES = 4_194_304
 const MOST_ATTEMPTS = 2
 const VERSION_DEADLINE_MS = 5_000
 
+/** A canary is not to be learnt from, and not to show in rspamd's log, history and statistics. */
+const UNCOUNTED = { Flags: 'no_log,no_stat' }
+
 /** Throws where the URL can't be understood. */
 export async function createRspamd(settings: RspamdSettings): Promise<Scanner> {
   const { Pool } = await import('undici')
@@ -48,13 +51,13 @@ export async function createRspamd(settings: RspamdSettings): Promise<Scanner> {
   })
   const closing = new AbortController()
 
-  async function ask(message: Message, signal: AbortSignal): Promise<Finding> {
+  async function ask(message: Message, signal: AbortSignal, probe?: Probe): Promise<Finding> {
     const body = createReadStream(message.content.path)
     try {
       const response = await http.request({
         method: 'POST',
         path: '/checkv2',
-        headers: headersOf(message, settings.password),
+        headers: { ...headersOf(message, settings.password), ...(probe ? UNCOUNTED : {}) },
         body,
         signal,
       })
@@ -70,13 +73,15 @@ export async function createRspamd(settings: RspamdSettings): Promise<Scanner> {
     }
   }
 
-  async function scan(message: Message, outer: AbortSignal): Promise<Finding> {
+  async function scan(message: Message, outer: AbortSignal, probe?: Probe): Promise<Finding> {
     const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
-    const engine = await engines.acquire(deadline.signal)
+    const probing = probe?.address !== undefined
+    const engine = await engines.acquire(deadline.signal, undefined, probing)
+    if (!engine && !engines.isTrusted()) return failed('down', 'it has not passed its canary')
     if (!engine) return failed('slow', 'no connection was free in time')
-    let finding = await ask(message, deadline.signal)
+    let finding = await ask(message, deadline.signal, probe)
     for (let tries = 1; tries < MOST_ATTEMPTS && isDown(finding); tries++)
-      finding = await ask(message, deadline.signal)
+      finding = await ask(message, deadline.signal, probe)
     const blamed = finding.verdict.kind === 'failed' && finding.verdict.failure !== 'limit'
     engine.release(calledOff(outer) ? 'unknown' : blamed ? 'failed' : 'answered')
     return finding
@@ -103,7 +108,9 @@ export async function createRspamd(settings: RspamdSettings): Promise<Scanner> {
   return {
     name: 'rspamd',
     deadlineMs: settings.deadlineMs,
+    sees: 'spam',
     scan,
+    trust: engines.trust,
     version,
     engines: () => engines.states(),
     async [Symbol.asyncDispose]() {

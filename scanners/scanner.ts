@@ -79,11 +79,21 @@ export type Report = {
 /** What `scan` returns; the frame adds name and duration. */
 export type Finding = { verdict: Verdict; authentication?: Authentication }
 
+/** A canary instead of mail: looked at anew, whatever is remembered, and by one address alone where it names one. */
+export type Probe = { address?: string }
+
 export type Scanner = {
   /** Fixed; a metrics label and a key of `failure` in the configuration. */
   name: string
+  /** What its canaries are: `viruses` must find EICAR, `spam` GTUBE; where absent it must only answer. */
+  sees?: 'viruses' | 'spam'
   /** Looks at one message. Must settle soon after `signal` aborts; a rejection counts as `failed` (`garbled`). */
-  scan(message: Message, signal: AbortSignal): Promise<Finding>
+  scan(message: Message, signal: AbortSignal, probe?: Probe): Promise<Finding>
+  /**
+   * What the canary says of an address. Once it has been asked for, no mail goes to an address that has not passed
+   * since it was last found down; with none left, scans are `failed` (`down`).
+   */
+  trust?(address: string, passed: boolean): void
   /** The engine's own addresses with their state, for metrics and readiness. */
   engines(): EngineState[]
   /** Asks the engine for its version and signature age; undefined where it has none or doesn't answer. */

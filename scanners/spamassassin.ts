@@ -5,7 +5,7 @@ import { CutShort, pieces } from './content.ts'
 import { calledOff, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
 import { type EngineSocket, openEngine, parseEngineAddress } from './engine-socket.ts'
-import type { FailureKind, Finding, Scanner, Verdict } from './scanner.ts'
+import type { FailureKind, Finding, Probe, Scanner, Verdict } from './scanner.ts'
 import { judgeSpamdReply } from './spamd-reply.ts'
 
 /** `scanners.spamassassin` in the configuration. */
@@ -39,10 +39,13 @@ export async function createSpamassassin(settings: SpamassassinSettings): Promis
   const engines = createEnginePool([address], { concurrency: settings.concurrency, restMs: 0 })
   const closing = new AbortController()
 
-  async function scan(message: Message, outer: AbortSignal): Promise<Finding> {
+  async function scan(message: Message, outer: AbortSignal, probe?: Probe): Promise<Finding> {
     if (message.content.sizeBytes > settings.maxSizeBytes) return { verdict: TOO_LARGE }
     const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
-    const engine = await engines.acquire(deadline.signal)
+    const probing = probe?.address !== undefined
+    const engine = await engines.acquire(deadline.signal, undefined, probing)
+    if (!engine && !engines.isTrusted())
+      return { verdict: failed('down', 'it has not passed its canary') }
     if (!engine) return { verdict: failed('slow', 'no connection was free in time') }
     const verdict = await ask(address, message, deadline.signal)
     engine.release(calledOff(outer) ? 'unknown' : verdict.kind === 'failed' ? 'failed' : 'answered')
@@ -62,7 +65,9 @@ export async function createSpamassassin(settings: SpamassassinSettings): Promis
   return {
     name: 'spamassassin',
     deadlineMs: settings.deadlineMs,
+    sees: 'spam',
     scan,
+    trust: engines.trust,
     version,
     engines: () => engines.states(),
     [Symbol.asyncDispose]: async () => closing.abort(),

@@ -17,6 +17,13 @@ export type VerdictCache = {
 
 type Seen = { sha256: string; octets: { sizeBytes: number } }
 
+/** For a canary: what is known of it already proves nothing. */
+export const REMEMBERS_NOTHING: VerdictCache = {
+  isClean: () => false,
+  keep: () => undefined,
+  versionIs: () => undefined,
+}
+
 export function createVerdictCache(): VerdictCache {
   const clean = new LRUCache<string, true>({ max: ENTRIES, ttl: KEPT_MS })
   let known: string | undefined

@@ -7,6 +7,7 @@ import { icapSettings } from '../../scanners/icap.ts'
 import { rspamdSettings } from '../../scanners/rspamd.ts'
 import { spamassassinSettings } from '../../scanners/spamassassin.ts'
 import { attachments, attachmentsOverride } from './attachments.ts'
+import { canary } from './canary.ts'
 import { limits, retry } from './limits.ts'
 import { duration, size } from './units.ts'
 import { unscannable, unscannableOverride } from './unscannable.ts'
@@ -191,6 +192,12 @@ export const configSchema = z.strictObject({
     })
     .default({})
     .describe('Who looks at every message; each one configured must give its verdict.'),
+  canary: canary
+    .prefault({})
+    .describe(
+      'EICAR, EICAR in a zip, GTUBE and a clean message go through the scanners, at start and ' +
+        'every few minutes; an engine that is wrong about them counts as `down`.',
+    ),
   spam: spam.prefault({}).describe("What rspamd's or SpamAssassin's score leads to."),
   attachments: attachments
     .optional()

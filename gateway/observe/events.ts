@@ -94,6 +94,16 @@ export type Events = {
   }): void
   /** `engine` is a kind (clamav, rspamd, spamassassin, ldap, redis, …), `address` which one of it. Told on change. */
   engineChanged(e: { engine: string; address: string; up: boolean; cause?: string }): void
+  /** A canary went the way of mail: past all scanners and the policies. Told each time. */
+  canaryAnswered(e: { probe: string; passed: boolean; isChanged: boolean; found: string[] }): void
+  /** What the canaries say of one engine's address: one that is `failing` gets no mail. Told each time. */
+  canaryFailed(e: {
+    engine: string
+    address: string
+    failing: boolean
+    isChanged: boolean
+    cause?: string
+  }): void
   spoolCorrupt(e: { file: string; cause: string }): void
   orphanRemoved(e: { file: string; ageMs: number }): void
   sweepDone(e: { queued: number; added: number; durationMs: number }): void

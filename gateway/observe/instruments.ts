@@ -193,6 +193,18 @@ function aroundInstruments(registry: Registry) {
     ),
     engineUp: gauge('engine_up', 'Whether an engine answers.', ['engine', 'address'], 'min'),
     engineDowns: counter('engine_down_total', 'Times an engine went down.', ['engine']),
+    canarySuccess: gauge(
+      'canary_success',
+      'Whether a canary sent past all scanners was found to be what it is.',
+      ['probe'],
+      'min',
+    ),
+    canaryEngineSuccess: gauge(
+      'canary_engine_success',
+      'Whether an engine passed its canaries when it last answered them.',
+      ['engine', 'address'],
+      'min',
+    ),
     queueJobs: gauge('queue_jobs', 'Jobs in the queue, by state.', ['queue', 'state'], 'max'),
     spoolCorrupt: counter('spool_corrupt_files_total', 'Files that could not be read.', []),
     orphansRemoved: counter('spool_orphans_removed_total', 'Left-over files removed.', []),

@@ -6,6 +6,8 @@ type AroundEvents = Pick<
   Events,
   | 'directoryLookedUp'
   | 'engineChanged'
+  | 'canaryAnswered'
+  | 'canaryFailed'
   | 'spoolCorrupt'
   | 'orphanRemoved'
   | 'sweepDone'
@@ -30,6 +32,17 @@ export function tellAround({ log, metrics }: Outlets): AroundEvents {
       const address = metrics.bounded('engine-address', e.address)
       to.engineUp.set({ engine: e.engine, address }, e.up ? 1 : 0)
       to.engineDowns.inc({ engine: e.engine }, e.up ? 0 : 1)
+    },
+    canaryAnswered(e) {
+      const level = e.isChanged ? (e.passed ? 'info' : 'error') : 'debug'
+      log.write(level, 'canaryAnswered', e)
+      to.canarySuccess.set({ probe: e.probe }, e.passed ? 1 : 0)
+    },
+    canaryFailed(e) {
+      const level = e.isChanged ? (e.failing ? 'error' : 'info') : 'debug'
+      log.write(level, 'canaryFailed', e)
+      const address = metrics.bounded('engine-address', e.address)
+      to.canaryEngineSuccess.set({ engine: e.engine, address }, e.failing ? 0 : 1)
     },
     spoolCorrupt(e) {
       log.write('error', 'spoolCorrupt', e)

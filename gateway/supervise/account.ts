@@ -45,6 +45,7 @@ export async function prepareFolders(config: Config, account: Account | undefine
     ),
     path.join(config.state, 'journal'),
     path.join(config.state, 'quarantine'),
+    path.join(config.state, 'canary'),
   ]
   for (const folder of folders) {
     await mkdir(folder, { recursive: true, mode: 0o750 })

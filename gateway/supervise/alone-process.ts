@@ -36,7 +36,9 @@ async function createTry(house: House): Promise<(id: string) => Promise<void>> {
     if (!envelope) return
     const log = await spool.log(id)
     const job = { envelope, attempt: log.attempt }
-    if (nextStop(envelope, log, live.config) === 'scan') await scan.run(job)
-    else await relay.run({ ...job, plan: log.plan ?? { recipients: [] } })
+    if (nextStop(envelope, log, live.config) === 'scan') {
+      await scan.canary.look(scan.scanners())
+      await scan.run(job)
+    } else await relay.run({ ...job, plan: log.plan ?? { recipients: [] } })
   }
 }

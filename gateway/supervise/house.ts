@@ -1,5 +1,6 @@
 // What scan and relay work with, put together once for whoever runs them: a work worker, or a process for one message.
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { decide } from '../../policies/decide.ts'
 import { createAuthentication } from '../../scanners/authentication.ts'
 import { createScanners } from '../../scanners/registry.ts'
@@ -16,10 +17,14 @@ import { createSeal, type Seal } from '../queue/seal.ts'
 import { createDelivery } from '../relay/deliver.ts'
 import { createNotify } from '../relay/notify.ts'
 import { createRelay, type RelayOptions } from '../relay/relay.ts'
-import { createScan } from '../scan.ts'
+import { createScan, type ScanOptions } from '../scan.ts'
 import { createScanRoom } from '../scan-room.ts'
 import { ownIdentity, writeIdentity } from '../spool/identity.ts'
 import { createSpool, type Spool } from '../spool/spool.ts'
+import { type Canary, createCanary } from './canary.ts'
+
+/** Engines that have not passed their canaries by then get no mail until they have. */
+const FIRST_LOOK_MS = 10_000
 
 export type House = {
   live: { config: Config }
@@ -60,6 +65,7 @@ export async function openHouse(config: Config, events: Events, alone = false): 
 export type Scanning = {
   run(job: ScanJob, again?: boolean): Promise<void>
   scanners(): readonly Scanner[]
+  canary: Canary
   renew(next: Config): Promise<void>
   /** What waits for its turn is not scanned here any more. */
   close(): void
@@ -73,28 +79,43 @@ export async function makeScan(house: House, handOn: Relay): Promise<Scanning> {
     await Promise.allSettled(scanners.map(scanner => scanner[Symbol.asyncDispose]()))
   })
   const room = createScanRoom(() => live.config.limits.scanning)
+  const judge: ScanOptions['decide'] = (reports, envelope, recipient) =>
+    decide(
+      reports,
+      envelope,
+      recipient,
+      domainSettings(live.config, recipient.domain),
+      requiredScanners(live.config),
+    )
   const run = createScan({
     ...{ spool, hints, events, handOn, alone, room },
     ask: message => scanAll(scanners, message),
-    decide: (reports, envelope, recipient) =>
-      decide(
-        reports,
-        envelope,
-        recipient,
-        domainSettings(live.config, recipient.domain),
-        requiredScanners(live.config),
-      ),
+    decide: judge,
   })
+  const canary = createCanary({
+    folder: path.join(live.config.state, 'canary'),
+    settings: () => live.config.canary,
+    policyFor: (reports, { envelope }) =>
+      envelope.recipients.map(each => judge(reports, envelope, each).policy).join(),
+    events,
+  })
+  const firstLook = (fresh: readonly Scanner[]) => {
+    const patience = sleep(FIRST_LOOK_MS, undefined, { ref: false })
+    return Promise.race([canary.look(fresh), patience])
+  }
+  await firstLook(scanners)
   const renew = async (next: Config) => {
     const old = scanners
-    scanners = await make(next)
+    const fresh = await make(next)
+    await firstLook(fresh)
+    scanners = fresh
     // Scans under way finish on the old ones.
     const longestMs = Math.max(0, ...old.map(scanner => scanner.deadlineMs))
     setTimeout(() => {
       for (const scanner of old) scanner[Symbol.asyncDispose]().catch(() => undefined)
     }, longestMs).unref()
   }
-  return { run, scanners: () => scanners, renew, close: room.close }
+  return { run, scanners: () => scanners, canary, renew, close: room.close }
 }
 
 /** Throws where `embedded` has not become an address: a scanner left out would let mail pass unscanned. */

@@ -78,8 +78,8 @@ function directly(run: Relay, queue: Relay): Relay {
 
 async function startScanning(house: House, observed: Observed, first: boolean, handOn: Relay) {
   const { live, seal, events, stack } = house
-  const { run, scanners, renew, close } = await makeScan(house, handOn)
-  const watch = stack.use(createEngineWatch(scanners, observed, first))
+  const { run, scanners, canary, renew, close } = await makeScan(house, handOn)
+  const watch = stack.use(createEngineWatch(scanners, canary, observed, first))
   const consumer = createConsumer<ScanJob>({
     redis: live.config.redis,
     seal,

@@ -4,7 +4,7 @@ import { lastOf, type Mail, type Said, type Sent, sendMail } from './client.ts'
 import { plainMessage } from './eicar.ts'
 import { type Gateway, type GatewayConfig, startGateway } from './gateway.ts'
 import { until } from './process.ts'
-import { type Clamd, startClamd } from './servers/clamd.ts'
+import { type Clamd, type ClamdOptions, startClamd } from './servers/clamd.ts'
 import { startDns, type TestDns, type Zone } from './servers/dns.ts'
 import {
   type NextHop,
@@ -44,6 +44,9 @@ export type WorldOptions = {
   domain?: Partial<DomainConfig>
   /** Settings of `scanners.clamav` beside its addresses. */
   clamav?: { deadlineMs?: number }
+  clamd?: ClamdOptions
+  /** Don't wait for the gateway to be ready. */
+  waitReady?: boolean
   config?: Partial<GatewayConfig>
 }
 
@@ -54,7 +57,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const people = [person('bob', 'bob@example.org'), person('carol', 'carol@example.org')]
   const [nextHop, clamd, redis, rspamd, slapd] = await Promise.all([
     startNextHop(options.nextHop).then(server => stack.use(server)),
-    startClamd().then(server => stack.use(server)),
+    startClamd(options.clamd).then(server => stack.use(server)),
     startRedis().then(server => stack.use(server)),
     options.rspamd
       ? startRspamd({ nameserver: dns.address }).then(server => stack.use(server))
@@ -70,6 +73,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   }
   const gateway = stack.use(
     await startGateway({
+      waitReady: options.waitReady ?? true,
       config: {
         redis: redis.url,
         domains: { 'example.org': domain },

@@ -21,20 +21,23 @@ export type Clamd = {
   restart(): Promise<void>
 } & AsyncDisposable
 
+/** A signature set, in the form of an .ndb file, of a clamd that does not know EICAR. */
+export const WITHOUT_EICAR = `Other-Test-Signature:0:*:${Buffer.from('no mail has this in it').toString('hex')}\n`
+
 /** `Name Value` lines of clamd.conf; a later one wins over ours. */
 export type ClamdOverrides = Record<string, string | number>
 
-export async function startClamd(
-  options: { folder?: string; config?: ClamdOverrides } = {},
-): Promise<Clamd> {
+export type ClamdOptions = { folder?: string; config?: ClamdOverrides; signatures?: string }
+
+export async function startClamd(options: ClamdOptions = {}): Promise<Clamd> {
   const temporary = options.folder === undefined ? await temporaryFolder('clamd') : undefined
   const folder = options.folder ?? temporary?.path ?? ''
   const socket = path.join(folder, 'clamd.sock')
   const port = await freePort()
   const conf = path.join(folder, 'clamd.conf')
   await mkdir(path.join(folder, 'signatures'), { recursive: true })
-  const signature = `Eicar-Test-Signature:0:*:${Buffer.from(EICAR).toString('hex')}\n`
-  await writeFile(path.join(folder, 'signatures', 'eicar.ndb'), signature)
+  const eicar = `Eicar-Test-Signature:0:*:${Buffer.from(EICAR).toString('hex')}\n`
+  await writeFile(path.join(folder, 'signatures', 'eicar.ndb'), options.signatures ?? eicar)
   const settings: ClamdOverrides = {
     Foreground: 'yes',
     LocalSocket: socket,

@@ -57,6 +57,11 @@ export const everyEvent: EveryEvent = {
   undeliverable: { id, recipients: ['b@example.org'], cause: 'no way out' },
   directoryLookedUp: { directory: 'staff', existence: 'known', cached: false, durationMs: 2 },
   engineChanged: { engine: 'clamav', address: 'unix:/x', up: false, cause: 'c' },
+  canaryAnswered: { probe: 'eicar', passed: false, isChanged: true, found: ['clamav: clean'] },
+  canaryFailed: {
+    ...{ engine: 'clamav', address: 'unix:/x', failing: true, isChanged: true },
+    cause: 'it calls eicar clean',
+  },
   spoolCorrupt: { file: 'f', cause: 'c' },
   orphanRemoved: { file: 'f', ageMs: 5 },
   sweepDone: { queued: 3, added: 1, durationMs: 4 },
