@@ -1,5 +1,4 @@
-// What reaches the disk when, seen from outside: nothing of a message relayed while its client waits is flushed, and all
-// of one that comes into custody is before its client hears 250.
+// Seen from outside: nothing of mail relayed while its client waits is flushed, all of mail in custody is before the 250.
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
