@@ -15,13 +15,21 @@ const DATA_URI = /\bdata:([^,:"'<>\s]{0,200}),/gi
 const BROKEN_DATA = /\bd[\t\r\n]*a[\t\r\n]*t[\t\r\n]*a[\t\r\n]*:/i
 const DATA_END = /["'<>)]|$/g
 
-export async function* unravel({ octets, as }: Piece, session: Session): AsyncGenerator<Piece> {
+/** Readings of readings, at most. */
+const REWRITTEN = 2
+
+export async function* unravel(
+  { octets, as, rewritten = 0 }: Piece,
+  session: Session,
+): AsyncGenerator<Piece> {
   if (as === 'message' || (as === 'file' && isBinary(octets))) return
   for (let at = 0; at < octets.sizeBytes; at += STRETCH_BYTES - OVERLAP_BYTES) {
     await session.budget.breathe()
     const { text, isWide } = textOf(octets.slice(at, at + STRETCH_BYTES))
     if (isWide) yield { octets: inMemory(Buffer.from(text, 'latin1')), as: 'text' }
-    else if (SCRIPTED.test(text)) yield* unravelText(text, session)
+    else if (rewritten < REWRITTEN && SCRIPTED.test(text))
+      for await (const piece of unravelText(text, session))
+        yield piece.as === 'text' ? { ...piece, rewritten: rewritten + 1 } : piece
     if (at + STRETCH_BYTES >= octets.sizeBytes) return
   }
 }

@@ -3,8 +3,10 @@ import { type Octets, WINDOW_BYTES } from './octets.ts'
 import type { Piece, Session } from './session.ts'
 
 const MESSAGES = 1_000
-const FROM_LINE = /^>?From [^\r\n]{1,500}\r?\n(?=[\x21-\x39\x3b-\x7e]{2,80}[ \t]*:)/gm
-const LEADING = /^(?:\xef\xbb\xbf|[\s\0])+(?=[\x21-\x39\x3b-\x7e]{2,80}[ \t]*:)/
+const FROM_LINE = /^>?From [^\r\n]{1,500}\r?\n(?=[\x21-\x39\x3b-\x7e]{2,80}:)/gm
+/** Fields that mail starts with: almost any text has a word and a colon in its first line. */
+const LEADING =
+  /^(?:\xef\xbb\xbf|[\s\0])+(?=(?:received|return-path|delivered-to|from|to|cc|subject|date|message-id|mime-version|reply-to|sender|content-[a-z-]{1,30}|x-[\w-]{1,60}|dkim-signature|arc-[a-z-]{1,30}|authentication-results)[ \t]*:)/i
 const OVERLAP_BYTES = 1_024
 
 /** RFC 4155: each message ends where the next begins. */

@@ -5,7 +5,7 @@ import type { Piece, Session } from './session.ts'
 
 /** A page without any of these runs nothing; most pages in mail are such. */
 const PROGRAM =
-  /<script\b|\bon\w{2,20}\s{0,8}=\s{0,8}["']|atob|fromcharcode|unescape|certutil|\becho\b|=>|\bfunction\b|\b(?:var|let|const)\s{1,8}\w{1,80}\s{0,8}=|powershell/i
+  /<script\b|\bon\w{2,20}\s{0,8}=\s{0,8}["']|atob|fromcharcode|unescape|certutil|\becho\b|\bfunction\b|\b(?:var|let|const)\s{1,8}\w{1,80}\s{0,8}=|powershell/i
 const LITERAL = /"([^"\\\r\n]{0,100000})"|'([^'\\\r\n]{0,100000})'|`([^`\\]{0,100000})`/g
 const LETTERS = /^[\w+/=-]+$/
 /** Fewer letters carry nothing. */

@@ -25,6 +25,8 @@ export type Piece = {
   cut?: Range
   /** What a mail program shows of its own accord, and an engine's own reader finds as well if the message is by the book. */
   isShown?: boolean
+  /** How often its text was rewritten already, as a program would: each reading has readings of its own. */
+  rewritten?: number
 }
 
 /** Octets from `from` to before `to`. */

@@ -20,7 +20,10 @@ const DEFLATE = '040108'
 
 export async function* openSevenZip(octets: Octets, session: Session): AsyncGenerator<Piece> {
   if (!octets.slice(0, MAGIC.length).equals(MAGIC)) return
-  const header = await headerOf(octets, session)
+  const start = octets.slice(0, START_BYTES)
+  // Cut off: nobody finds its header.
+  if (start.length < START_BYTES || headerPlace(start).to > octets.sizeBytes) return
+  const header = await headerOf(octets, start, session)
   const coders = header && codersOf(header)
   if (!coders) return session.budget.note('unsupported-archive')
   if (coders.includes(AES)) session.budget.note('encrypted-archive')
@@ -37,14 +40,15 @@ export async function* openSevenZip(octets: Octets, session: Session): AsyncGene
 }
 
 /** 7zFormat.txt: the header, or where it is packed itself, what it is packed into. */
-async function headerOf(octets: Octets, session: Session): Promise<Buffer | undefined> {
-  const start = octets.slice(0, START_BYTES)
-  if (start.length < START_BYTES) return undefined
-  const from = START_BYTES + Number(start.readBigUInt64LE(12))
-  const size = Number(start.readBigUInt64LE(20))
-  if (size === 0) return Buffer.from([1, FOLDERS, 0])
-  if (size > HEADER_BYTES || from + size > octets.sizeBytes) return undefined
-  const header = octets.slice(from, from + size)
+async function headerOf(
+  octets: Octets,
+  start: Buffer,
+  session: Session,
+): Promise<Buffer | undefined> {
+  const { from, to } = headerPlace(start)
+  if (to === from) return Buffer.from([1, FOLDERS, 0])
+  if (to - from > HEADER_BYTES) return undefined
+  const header = octets.slice(from, to)
   if (header[0] !== ENCODED_HEADER) return Buffer.from(header)
   const place = packedAt(header)
   const coders = codersOf(header)
@@ -56,6 +60,11 @@ async function headerOf(octets: Octets, session: Session): Promise<Buffer | unde
   const packed = octets.view(START_BYTES + place.from, START_BYTES + place.from + place.size)
   const decoded = await decodeLzma(packed, properties, session)
   return decoded?.slice(0, HEADER_BYTES)
+}
+
+function headerPlace(start: Buffer): { from: number; to: number } {
+  const from = START_BYTES + Number(start.readBigUInt64LE(12))
+  return { from, to: from + Number(start.readBigUInt64LE(20)) }
 }
 
 /** PackInfo: position, number of streams (one), and its size. */

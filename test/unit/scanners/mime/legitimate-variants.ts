@@ -109,6 +109,14 @@ export const legitimate: Shapes = {
       b64(p),
       '--rr--',
     ]),
+  'a page that looks like a program, at length': p =>
+    B.html(
+      `<script>x</script>${'<a href="q">say (= ^%) a + "b" </a> {:;} &lt;a>'.repeat(3_000)}<!--${p}-->`,
+    ),
+  'a text whose first words look like a field': p =>
+    B.attached(Buffer.from(`\r\n(well):${'x '.repeat(200_000)}${p}`), 'text/html; name=a.html'),
+  'a 7z cut off': p =>
+    B.attached(Buffer.from(`7z\xbc\xaf\x27\x1c\0\x04${'\x7f'.repeat(24)}${p}`, 'latin1')),
   'no line break at the end': p => file('base64', b64(p)).subarray(0, -2),
   'lower-case fields': p =>
     mixed([
