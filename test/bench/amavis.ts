@@ -1,6 +1,6 @@
 // amavis as Debian ships it, by itself: mail in by SMTP, scanned by the same clamd, out to the same inside.
 import { existsSync } from 'node:fs'
-import { chown, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { freePort, listening, start, temporaryFolder, until, userOf } from '../support/process.ts'
 
@@ -40,14 +40,16 @@ export type Amavis = { port: number } & AsyncDisposable
 /** Its virus checks only; `next` is where it hands on what it lets through. */
 export async function startAmavis(clamd: string, next: number, domain: string): Promise<Amavis> {
   const temporary = await temporaryFolder('amavis')
-  const folder = temporary.path
+  // It refuses a configuration that lies where it may write.
+  const folder = path.join(temporary.path, 'home')
+  await chmod(temporary.path, 0o755)
   const port = await freePort()
   const user = userOf('amavis')
   for (const name of ['', 'tmp', 'db', 'virusmails']) {
     await mkdir(path.join(folder, name), { recursive: true })
     if (user) await chown(path.join(folder, name), user.uid, user.gid)
   }
-  const file = path.join(folder, 'amavisd.conf')
+  const file = path.join(temporary.path, 'amavisd.conf')
   await writeFile(file, configuration({ folder, port, next, clamd, domain }))
   const files = [...DEFAULTS, file].flatMap(name => ['-c', name])
   const running = await start(PROGRAM, [...files, 'foreground'])
