@@ -133,10 +133,12 @@ export async function createCommand(name: string, settings: CommandSettings): Pr
   return {
     name,
     deadlineMs: settings.deadlineMs,
-    async scan(message, outer) {
+    sees: 'viruses',
+    async scan(message, outer, probe) {
       const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
-      const engine = await pool.acquire(deadline.signal)
-      if (!engine) return { verdict: failed('slow', 'no place was free in time') }
+      const probing = probe?.address !== undefined
+      const engine = await pool.acquire(deadline.signal, undefined, probing)
+      if (!engine) return { verdict: pool.isTrusted() || probing ? NONE_FREE : NOT_TRUSTED }
       const verdict = await look(message, deadline.signal).catch((error: unknown) =>
         failed('garbled', String(error).slice(0, NAME_CHARACTERS)),
       )
@@ -144,6 +146,7 @@ export async function createCommand(name: string, settings: CommandSettings): Pr
       engine.release(calledOff(outer) ? 'unknown' : isDown ? 'failed' : 'answered')
       return { verdict }
     },
+    trust: pool.trust,
     version,
     engines: () => pool.states(),
     [Symbol.asyncDispose]: async () => closing.abort(),
@@ -169,3 +172,6 @@ const failed = (failure: 'down' | 'slow' | 'limit' | 'garbled', cause: string): 
   failure,
   cause,
 })
+
+const NONE_FREE: Verdict = failed('slow', 'no place was free in time')
+const NOT_TRUSTED: Verdict = failed('down', 'it has not passed its canary')

@@ -7,7 +7,7 @@ import { createEnginePool } from './engine-pool.ts'
 import { parseIcapUrl } from './icap-connection.ts'
 import type { IcapEndpoint } from './icap-endpoint.ts'
 import { graver, isFinal, scanLeaves } from './leaves.ts'
-import type { About, Scanner, Verdict } from './scanner.ts'
+import type { About, Probe, Scanner, Verdict } from './scanner.ts'
 
 /** One entry of `scanners.icap` in the configuration. */
 export const icapSettings = z.strictObject({
@@ -53,7 +53,7 @@ const VERSION_DEADLINE_MS = 5_000
 /** Throws where a URL can't be understood. `name` is its key in the configuration. */
 export async function createIcap(name: string, settings: IcapSettings): Promise<Scanner> {
   const { createIcapEndpoint } = await import('./icap-endpoint.ts')
-  const { createVerdictCache } = await import('./verdict-cache.ts')
+  const { createVerdictCache, REMEMBERS_NOTHING } = await import('./verdict-cache.ts')
   const endpoints = new Map<string, IcapEndpoint>()
   for (const url of settings.urls)
     endpoints.set(url, createIcapEndpoint(parseIcapUrl(url), settings.concurrency))
@@ -66,11 +66,17 @@ export async function createIcap(name: string, settings: IcapSettings): Promise<
   const closing = new AbortController()
   const renewCache = () => cache.versionIs([...endpoints.values()].map(e => e.istag()).join('\n'))
 
-  async function ask(content: Sendable, deadline: Deadline, outer: AbortSignal): Promise<Verdict> {
-    const tried = new Set<string>()
-    let verdict: Verdict = { kind: 'failed', failure: 'slow', cause: 'no connection was free' }
+  async function ask(
+    content: Sendable,
+    deadline: Deadline,
+    outer: AbortSignal,
+    probe?: Probe,
+  ): Promise<Verdict> {
+    const only = probe?.address
+    const tried = new Set(settings.urls.filter(each => only !== undefined && each !== only))
+    let verdict: Verdict | undefined
     for (let attempts = 0; attempts < MOST_ATTEMPTS; attempts++) {
-      const engine = await pool.acquire(deadline.signal, tried)
+      const engine = await pool.acquire(deadline.signal, tried, only !== undefined)
       if (!engine) break
       tried.add(engine.address)
       // A hung server must leave time for the next one.
@@ -83,15 +89,16 @@ export async function createIcap(name: string, settings: IcapSettings): Promise<
       if (!failed) break
     }
     renewCache()
-    return verdict
+    return verdict ?? (pool.isTrusted() || only !== undefined ? NONE_FREE : NONE_TRUSTED)
   }
 
-  async function judge({ content }: Message, outer: AbortSignal): Promise<Verdict> {
+  async function judge({ content }: Message, outer: AbortSignal, probe?: Probe): Promise<Verdict> {
     const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
-    const whole = await ask(content, deadline, outer)
+    const whole = await ask(content, deadline, outer, probe)
     if (isFinal(whole)) return whole
-    const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer)
-    const leaves = scanLeaves(content, askLeaf, cache, deadline.signal, {
+    const memory = probe ? REMEMBERS_NOTHING : cache
+    const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer, probe)
+    const leaves = scanLeaves(content, askLeaf, memory, deadline.signal, {
       together: settings.bundle,
     })
     return graver(whole, await leaves)
@@ -114,7 +121,9 @@ export async function createIcap(name: string, settings: IcapSettings): Promise<
   return {
     name,
     deadlineMs: settings.deadlineMs,
-    scan: async (message, signal) => ({ verdict: await judge(message, signal) }),
+    sees: 'viruses',
+    scan: async (message, signal, probe) => ({ verdict: await judge(message, signal, probe) }),
+    trust: pool.trust,
     version,
     engines: () => pool.states(),
     async [Symbol.asyncDispose]() {
@@ -122,4 +131,11 @@ export async function createIcap(name: string, settings: IcapSettings): Promise<
       for (const endpoint of endpoints.values()) endpoint.close()
     },
   }
+}
+
+const NONE_FREE: Verdict = { kind: 'failed', failure: 'slow', cause: 'no connection was free' }
+const NONE_TRUSTED: Verdict = {
+  kind: 'failed',
+  failure: 'down',
+  cause: 'no server has passed its canary',
 }

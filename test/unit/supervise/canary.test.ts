@@ -3,17 +3,16 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import { type Canary, createCanary } from '../../../gateway/supervise/canary.ts'
 import { createClamav } from '../../../scanners/clamav.ts'
 import { createRspamd } from '../../../scanners/rspamd.ts'
-import { scanAll } from '../../../scanners/scan-all.ts'
-import type { Report, Scanner } from '../../../scanners/scanner.ts'
+import type { Scanner } from '../../../scanners/scanner.ts'
 import { createSpamassassin } from '../../../scanners/spamassassin.ts'
 import { EICAR, eicarMessage, plainMessage } from '../../support/eicar.ts'
 import { type Clamd, startClamd, WITHOUT_EICAR } from '../../support/servers/clamd.ts'
 import { startRspamd } from '../../support/servers/rspamd.ts'
 import { startSpamd } from '../../support/servers/spamd.ts'
 import { type Messages, messages } from '../scanners/fixtures.ts'
+import { judged, toldCanary, whether } from './canaries.ts'
 
 let good: Clamd
 let blind: Clamd
@@ -27,27 +26,8 @@ before(async () => {
 })
 after(() => Promise.all([good, blind, spool].map(each => each[Symbol.asyncDispose]())))
 
-type Told = { passed: Record<string, boolean>; failing: Record<string, boolean> }
-
-function canaryOf(settings = { everySeconds: 300, gtube: true }): Canary & Told {
-  const told: Told = { passed: {}, failing: {} }
-  const policyFor = (reports: readonly Report[]) =>
-    reports.some(({ verdict }) => verdict.kind === 'infected') ? 'infected' : 'other'
-  const canary = createCanary({
-    folder: path.join(spool.path, 'canary'),
-    settings: () => settings,
-    policyFor,
-    events: {
-      canaryAnswered: e => {
-        told.passed[e.probe] = e.passed
-      },
-      canaryFailed: e => {
-        told.failing[e.address] = e.failing
-      },
-    },
-  })
-  return { ...canary, ...told }
-}
+const canaryOf = (settings?: { everySeconds: number; gtube: boolean }) =>
+  toldCanary(path.join(spool.path, 'canary'), settings)
 
 const clamavOf = (...addresses: string[]) =>
   createClamav({
@@ -59,12 +39,7 @@ const clamavOf = (...addresses: string[]) =>
     wholeMessage: false,
   })
 
-async function verdictOf(scanner: Scanner, content: Buffer) {
-  const [report] = await scanAll([scanner], await spool.write(content))
-  return report?.verdict
-}
-
-const whether = (passed: boolean) => ({ eicar: passed, 'eicar-zip': passed, clean: passed })
+const verdictOf = (scanner: Scanner, content: Buffer) => judged(spool, scanner, content)
 
 test('a good clamd passes, and every canary comes through', async () => {
   await using scanner = await clamavOf(good.unix)
