@@ -29,7 +29,8 @@ export async function overload(options: OverloadOptions): Promise<Overload> {
   const connections = options.clients + options.idle + options.slow + 100
   await using stage = await setStage(record, {
     ...{ seed: options.seed, layout: 'one', rspamd: false },
-    limits: { connections },
+    // Of each receive worker; there are two.
+    limits: { connections, held: Math.floor(options.clients / 5) },
   })
   const rushed = await rush(stage, record, options)
   const crowded = await crowd(stage, { idle: options.idle, slow: options.slow, messages: 5 })
