@@ -26,6 +26,8 @@ export type EnginePool = {
   mark(address: string, up: boolean): void
   /** Whether it gets anything but probes; from the first call on, one found down must be proven again. */
   trust(address: string, passed: boolean): void
+  /** A scan found it down, and what comes back may be another: where trust counts, it must be proven again. */
+  doubt(address: string): void
   /** Whether any address is trusted. */
   isTrusted(): boolean
   states(): EngineState[]
@@ -146,6 +148,10 @@ export function createEnginePool(
       if (!place || !passed || place.trusted) return
       place.trusted = true
       serveWaiting()
+    },
+    doubt(address) {
+      const place = places.find(each => each.address === address)
+      if (place && mustProve) distrust(place)
     },
     isTrusted: () => places.some(place => place.trusted),
     states: () => places.map(({ address, up, trusted }) => ({ address, up: up && trusted })),

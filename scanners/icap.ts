@@ -86,6 +86,8 @@ export async function createIcap(name: string, settings: IcapSettings): Promise<
       const isLimit = verdict.kind === 'failed' && verdict.failure === 'limit'
       const failed = verdict.kind === 'failed' && !isLimit
       engine.release(calledOff(outer) ? 'unknown' : failed ? 'failed' : 'answered')
+      // Its OPTIONS say nothing of the engine behind it, which may have lost its signatures meanwhile.
+      if (verdict.kind === 'failed' && verdict.failure === 'down') pool.doubt(engine.address)
       if (!failed) break
     }
     renewCache()
