@@ -7,7 +7,9 @@ import type { Sendable } from './content.ts'
 import { calledOff, type Deadline, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
 import { scanLeaves } from './leaves.ts'
+import { REMEMBERS_NOTHING } from './remembers-nothing.ts'
 import type { About, Probe, Scanner, Verdict } from './scanner.ts'
+import type { SharedMemory } from './verdict-cache.ts'
 
 /** `scanners.clamav` in the configuration. */
 export const clamavSettings = z.strictObject({
@@ -59,15 +61,18 @@ const VERSION_DEADLINE_MS = 5_000
 const LIMITS_LOOK_MS = 300_000
 
 /** Throws where an address can't be understood. */
-export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
+export async function createClamav(
+  settings: ClamavSettings,
+  others?: SharedMemory,
+): Promise<Scanner> {
   const { createClamd } = await import('./clamd.ts')
   const { createHeuristics } = await import('./clamd-heuristics.ts')
   const heuristics = createHeuristics(settings.heuristics)
-  const { createVerdictCache, REMEMBERS_NOTHING } = await import('./verdict-cache.ts')
+  const { createVerdictCache } = await import('./verdict-cache.ts')
   const clamds = new Map<string, Clamd>()
   for (const address of settings.addresses) clamds.set(address, await createClamd(address))
   const pool = createEnginePool(settings.addresses, settings)
-  const cache = createVerdictCache()
+  const cache = createVerdictCache('clamav', others)
   const closing = new AbortController()
   /** Conversations cut off midway one after the other: once can be this message's fault, twice is the engine's. */
   const interruptions = new Map<string, number>()
@@ -138,9 +143,13 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
         return found
       }),
     )
-    cache.versionIs(JSON.stringify(versions.map(found => [found?.version, found?.signatures])))
-    const about = oldest(versions.filter(found => found !== undefined))
     const warning = silent.warning()
+    const each = versions.map(found => found && `${found.version}/${found.signatures}`)
+    // One that is away may come back with older signatures; one that hides its limits has not looked at all of it.
+    const isShared = pool.states().every(({ up }) => up) && warning === undefined
+    const inCommon = isShared ? [...new Set(each)].toSorted().join() : undefined
+    cache.versionIs(JSON.stringify(each), inCommon)
+    const about = oldest(versions.filter(found => found !== undefined))
     return about && { ...about, ...(warning === undefined ? {} : { warning }) }
   }
 
@@ -149,7 +158,10 @@ export async function createClamav(settings: ClamavSettings): Promise<Scanner> {
     deadlineMs: settings.deadlineMs,
     sees: 'viruses',
     scan: async (message, signal, probe) => ({ verdict: await judge(message, signal, probe) }),
-    trust: pool.trust,
+    trust(address, passed) {
+      if (!passed) cache.distrust()
+      pool.trust(address, passed)
+    },
     version,
     engines: () => pool.states(),
     [Symbol.asyncDispose]: async () => closing.abort(),

@@ -5,8 +5,8 @@ import path from 'node:path'
 import type { Content } from '../gateway/message.ts'
 import { piecesOf, type Sendable } from './content.ts'
 import { scanLeaves } from './leaves.ts'
+import { REMEMBERS_NOTHING } from './remembers-nothing.ts'
 import type { Verdict } from './scanner.ts'
-import type { VerdictCache } from './verdict-cache.ts'
 
 /** The number is the process that made it: what a killed one left behind, the next one removes. */
 const PREFIX = 'sallyport-scan-'
@@ -42,7 +42,8 @@ export async function createFolders(scratch: string): Promise<Folders> {
           files.push(await layPart(leaf, path.join(folder, `part-${files.length}`)))
           return { kind: 'clean' }
         }
-        const verdict = await scanLeaves(content, lay, NOTHING_KNOWN, signal, {
+        // One run may look at all of them: none is left out for having been seen before.
+        const verdict = await scanLeaves(content, lay, REMEMBERS_NOTHING, signal, {
           together: false,
         })
         return { path: folder, home, files: () => files, verdict, [Symbol.asyncDispose]: remove }
@@ -53,9 +54,6 @@ export async function createFolders(scratch: string): Promise<Folders> {
     },
   }
 }
-
-/** One run may look at all of them: none is left out for having been seen before. */
-const NOTHING_KNOWN: VerdictCache = { isClean: () => false, keep: () => {}, versionIs: () => {} }
 
 async function layMessage(content: Content, folder: string): Promise<string> {
   const file = path.join(folder, 'message.eml')

@@ -7,7 +7,9 @@ import { createEnginePool } from './engine-pool.ts'
 import { parseIcapUrl } from './icap-connection.ts'
 import type { IcapEndpoint } from './icap-endpoint.ts'
 import { graver, isFinal, scanLeaves } from './leaves.ts'
+import { REMEMBERS_NOTHING } from './remembers-nothing.ts'
 import type { About, Probe, Scanner, Verdict } from './scanner.ts'
+import type { SharedMemory } from './verdict-cache.ts'
 
 /** One entry of `scanners.icap` in the configuration. */
 export const icapSettings = z.strictObject({
@@ -51,9 +53,13 @@ const MOST_ATTEMPTS = 3
 const VERSION_DEADLINE_MS = 5_000
 
 /** Throws where a URL can't be understood. `name` is its key in the configuration. */
-export async function createIcap(name: string, settings: IcapSettings): Promise<Scanner> {
+export async function createIcap(
+  name: string,
+  settings: IcapSettings,
+  others?: SharedMemory,
+): Promise<Scanner> {
   const { createIcapEndpoint } = await import('./icap-endpoint.ts')
-  const { createVerdictCache, REMEMBERS_NOTHING } = await import('./verdict-cache.ts')
+  const { createVerdictCache } = await import('./verdict-cache.ts')
   const endpoints = new Map<string, IcapEndpoint>()
   for (const url of settings.urls)
     endpoints.set(url, createIcapEndpoint(parseIcapUrl(url), settings.concurrency))
@@ -62,9 +68,13 @@ export async function createIcap(name: string, settings: IcapSettings): Promise<
     ...settings,
     atMost: url => endpointOf(url).maxConnections(),
   })
-  const cache = createVerdictCache()
+  const cache = createVerdictCache(name, others)
   const closing = new AbortController()
-  const renewCache = () => cache.versionIs([...endpoints.values()].map(e => e.istag()).join('\n'))
+  function renewCache(): void {
+    const tags = [...endpoints.values()].map(endpoint => endpoint.istag())
+    const isShared = !tags.includes('') && pool.states().every(({ up }) => up)
+    cache.versionIs(tags.join('\n'), isShared ? [...new Set(tags)].toSorted().join() : undefined)
+  }
 
   async function ask(
     content: Sendable,
@@ -125,7 +135,10 @@ export async function createIcap(name: string, settings: IcapSettings): Promise<
     deadlineMs: settings.deadlineMs,
     sees: 'viruses',
     scan: async (message, signal, probe) => ({ verdict: await judge(message, signal, probe) }),
-    trust: pool.trust,
+    trust(address, passed) {
+      if (!passed) cache.distrust()
+      pool.trust(address, passed)
+    },
     version,
     engines: () => pool.states(),
     async [Symbol.asyncDispose]() {

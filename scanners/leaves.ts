@@ -53,8 +53,9 @@ export async function scanLeaves(
   const judge = async (leaves: Leaf[]): Promise<void> => {
     const [first] = leaves
     if (!first) return
+    const keep = cache.keeper()
     const found = await ask(leaves.length === 1 ? first.octets : bundle(leaves))
-    if (found.kind === 'clean') for (const leaf of leaves) cache.keep(leaf)
+    if (found.kind === 'clean') leaves.forEach(keep)
     verdict = graver(verdict, found)
     // One name is told of several leaves: it may stand before that of another.
     if (found.kind === 'scored' && leaves.length > 1)
@@ -68,7 +69,8 @@ export async function scanLeaves(
   }
   const take = async (leaf: Leaf): Promise<void> => {
     const { sizeBytes } = leaf.octets
-    if (!together || sizeBytes > SMALL_BYTES) return judge([leaf])
+    if (!together || sizeBytes > SMALL_BYTES)
+      return (await cache.isKnownClean(leaf)) ? undefined : judge([leaf])
     batch.push(leaf)
     batchBytes += sizeBytes
     if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_LEAVES) await judgeBatch()

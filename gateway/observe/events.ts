@@ -104,6 +104,8 @@ export type Events = {
     isChanged: boolean
     cause?: string
   }): void
+  /** Redis was asked whether others found a part clean; `forged`: by what it holds, which none of us sealed. */
+  knownCleanAsked(e: { result: 'known' | 'unknown' | 'unanswered' | 'forged' }): void
   spoolCorrupt(e: { file: string; cause: string }): void
   orphanRemoved(e: { file: string; ageMs: number }): void
   sweepDone(e: { queued: number; added: number; durationMs: number }): void

@@ -9,6 +9,7 @@ const QUICK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 
 const REPLY_CLASSES = ['2xx', '4xx', '5xx']
 const DISPOSITIONS = ['relay', 'quarantine', 'reject', 'discard', 'defer']
+const KNOWN_CLEAN = ['known', 'unknown', 'unanswered', 'forged']
 const RESULTS = ['relayed', 'refused', 'deferred', 'uncertain']
 
 /** How gauges of several processes become one. Counters and histograms are always summed. */
@@ -204,6 +205,12 @@ function aroundInstruments(registry: Registry) {
       'Whether an engine passed its canaries when it last answered them.',
       ['engine', 'address'],
       'min',
+    ),
+    knownClean: counter(
+      'known_clean_total',
+      'Large parts of messages that others were asked about, by what was known of them.',
+      ['result'],
+      KNOWN_CLEAN.map(result => ({ result })),
     ),
     queueJobs: gauge('queue_jobs', 'Jobs in the queue, by state.', ['queue', 'state'], 'max'),
     spoolCorrupt: counter('spool_corrupt_files_total', 'Files that could not be read.', []),

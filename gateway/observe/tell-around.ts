@@ -8,6 +8,7 @@ type AroundEvents = Pick<
   | 'engineChanged'
   | 'canaryAnswered'
   | 'canaryFailed'
+  | 'knownCleanAsked'
   | 'spoolCorrupt'
   | 'orphanRemoved'
   | 'sweepDone'
@@ -43,6 +44,10 @@ export function tellAround({ log, metrics }: Outlets): AroundEvents {
       log.write(level, 'canaryFailed', e)
       const address = metrics.bounded('engine-address', e.address)
       to.canaryEngineSuccess.set({ engine: e.engine, address }, e.failing ? 0 : 1)
+    },
+    knownCleanAsked(e) {
+      log.write(e.result === 'forged' ? 'error' : 'debug', 'knownCleanAsked', e)
+      to.knownClean.inc(e)
     },
     spoolCorrupt(e) {
       log.write('error', 'spoolCorrupt', e)

@@ -12,6 +12,7 @@ import type { Events } from '../observe/events.ts'
 import { createQuarantine } from '../quarantine/quarantine.ts'
 import { createHints, type Hints } from '../queue/hints.ts'
 import type { RelayJob, ScanJob } from '../queue/jobs.ts'
+import { createKnownClean } from '../queue/known-clean.ts'
 import { createQueue, type WorkQueue } from '../queue/queue.ts'
 import { createSeal, type Seal } from '../queue/seal.ts'
 import { createDelivery } from '../relay/deliver.ts'
@@ -72,8 +73,13 @@ export type Scanning = {
 }
 
 export async function makeScan(house: House, handOn: Relay): Promise<Scanning> {
-  const { live, spool, hints, events, alone, stack } = house
-  const make = (config: Config) => createScanners(scannerSettings(config))
+  const { live, seal, spool, hints, events, alone, stack } = house
+  const { redis } = live.config
+  // What processes died of is believed of nobody, and tells nobody anything.
+  const others = alone
+    ? undefined
+    : stack.use(createKnownClean({ redis, seal, told: events.knownCleanAsked }))
+  const make = (config: Config) => createScanners(scannerSettings(config), others)
   let scanners: Scanner[] = await make(live.config)
   stack.defer(async () => {
     await Promise.allSettled(scanners.map(scanner => scanner[Symbol.asyncDispose]()))

@@ -45,6 +45,8 @@ test('a megabyte of attachment, pipelined', async () => {
   const sent = await world.send({ content, pipelining: true })
   assert.equal(sent.dot?.code, 250)
   assert.notEqual(addedTo(content, world.arrived('large@sender.test')[0]), undefined)
+  const metrics = await (await fetch(`${world.gateway.http}/metrics`)).text()
+  assert.match(metrics, /^sallyport_known_clean_total\{result="unknown"\} 1$/m, 'others were asked')
 })
 
 test('one message to two users of whom one does not exist reaches the other', async () => {

@@ -62,6 +62,7 @@ export const everyEvent: EveryEvent = {
     ...{ engine: 'clamav', address: 'unix:/x', failing: true, isChanged: true },
     cause: 'it calls eicar clean',
   },
+  knownCleanAsked: { result: 'forged' },
   spoolCorrupt: { file: 'f', cause: 'c' },
   orphanRemoved: { file: 'f', ageMs: 5 },
   sweepDone: { queued: 3, added: 1, durationMs: 4 },
