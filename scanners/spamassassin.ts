@@ -31,6 +31,9 @@ export type SpamassassinSettings = z.infer<typeof spamassassinSettings>
 
 const TOO_LARGE: Verdict = { kind: 'scored', score: 0, symbols: ['SALLYPORT_TOO_LARGE'] }
 const VERSION_DEADLINE_MS = 5_000
+/** spamd tells its version only with a message, so it is asked once in a while, and after it was away. */
+const VERSION_LOOK_MS = 300_000
+const TINY = 'Subject: version\r\n\r\n'
 
 /** Throws where the address can't be understood. */
 export async function createSpamassassin(settings: SpamassassinSettings): Promise<Scanner> {
@@ -38,6 +41,8 @@ export async function createSpamassassin(settings: SpamassassinSettings): Promis
   parseEngineAddress(address)
   const engines = createEnginePool([address], { concurrency: settings.concurrency, restMs: 0 })
   const closing = new AbortController()
+  let program: string | undefined
+  let lookedAt = 0
 
   async function scan(message: Message, outer: AbortSignal, probe?: Probe): Promise<Finding> {
     if (message.content.sizeBytes > settings.maxSizeBytes) return { verdict: TOO_LARGE }
@@ -59,7 +64,16 @@ export async function createSpamassassin(settings: SpamassassinSettings): Promis
     })
     const protocol = /^SPAMD\/(\d+\.\d+) 0 PONG\r\n/.exec(reply.text)?.[1]
     if (!closing.signal.aborted) engines.mark(address, protocol !== undefined)
-    return protocol === undefined ? undefined : { version: `spamd protocol ${protocol}` }
+    if (protocol === undefined) {
+      lookedAt = 0
+      program = undefined
+      return undefined
+    }
+    if (Date.now() - lookedAt >= VERSION_LOOK_MS) {
+      lookedAt = Date.now()
+      program = (await programVersion(address, signal)) ?? program
+    }
+    return { version: program ?? `spamd protocol ${protocol}` }
   }
 
   return {
@@ -90,6 +104,14 @@ async function ask(address: string, message: Message, signal: AbortSignal): Prom
   if (reply.unreadable !== undefined) return failed('garbled', reply.unreadable)
   if (reply.text === '' && reply.fault !== undefined) return failed('down', reply.fault)
   return judgeSpamdReply(reply.text)
+}
+
+/** `SpamAssassin 4.0.1`; undefined where it does not say before `signal` aborts. */
+async function programVersion(address: string, signal: AbortSignal): Promise<string | undefined> {
+  const reply = await converse(address, signal, async socket => {
+    socket.end(`HEADERS SPAMC/1.5\r\nContent-length: ${TINY.length}\r\n\r\n${TINY}`)
+  })
+  return /^X-Spam-Checker-Version: (SpamAssassin \d[\w.-]{0,30}) /m.exec(reply.text)?.[1]
 }
 
 type SpamdReply = { text: string; fault?: string; unreadable?: string }
