@@ -12,7 +12,7 @@ import type { Verdict } from './scanner.ts'
 
 /** How long a clamd is believed to be set up as it was. */
 const KNOWN_MS = 300_000
-/** What clamd's code finds; `*` at the end stands for any rest. */
+/** What clamd's code finds and is known to look on after; `*` at the end stands for any rest. */
 const PATTERN =
   /^Heuristics\.(Phishing|OLE2\.ContainsMacros|Structured|Broken|PDF)[A-Za-z0-9._-]*\*?$/
 const SIGNATURE = /\.UNOFFICIAL$/

@@ -6,13 +6,16 @@ import { after, before, test } from 'node:test'
 import { decide } from '../../../policies/decide.ts'
 import { unscannableDefaults } from '../../../policies/disposition/unscannable.ts'
 import { clamavSettings, createClamav } from '../../../scanners/clamav.ts'
-import { isHeuristicPattern } from '../../../scanners/clamd-heuristics.ts'
+import { createClamd } from '../../../scanners/clamd.ts'
+import { createHeuristics, isHeuristicPattern } from '../../../scanners/clamd-heuristics.ts'
 import type { Report, Verdict } from '../../../scanners/scanner.ts'
 import { attachment, EICAR, plainMessage, zip } from '../../support/eicar.ts'
 import { type Folder, temporaryFolder } from '../../support/process.ts'
 import { type Clamd, startClamd } from '../../support/servers/clamd.ts'
 import { afterStream, startLyingEngine } from '../../support/servers/lying-engine.ts'
+import { zipOf } from './attachments-files.ts'
 import { envelopeOf, type Messages, messages } from './fixtures.ts'
+import { BROKEN_MEDIA, brokenElf, brokenPe, oddPdf, vbaDocument, xlmWorkbook } from './odd-files.ts'
 
 /** An address that shows another one: Heuristics.Phishing.Email.SSL-Spoof. */
 const PHISHING = '<html><a href="http://evil.example.com/x">https://www.paypal.com/login</a></html>'
@@ -36,6 +39,9 @@ async function clamdWith(precedence: 'no' | 'yes'): Promise<Clamd> {
     AlertPhishingSSLMismatch: 'yes',
     StructuredDataDetection: 'yes',
     StructuredMinCreditCardCount: 1,
+    AlertOLE2Macros: 'yes',
+    AlertBrokenExecutables: 'yes',
+    AlertBrokenMedia: 'yes',
   }
   return startClamd({ folder: folder.path, config })
 }
@@ -102,6 +108,59 @@ for (const odd of [PHISHING, CARDS])
     for (const [n, content] of parts.entries())
       assert.deepEqual([n, await verdictOf(looksOn.unix, content)], [n, { kind: 'infected', name }])
   })
+
+const MACRO = 'Sub AutoOpen()\r\nEnd Sub\r\n'
+/** What clamd finds odd of a file's form, made around something else. */
+const FORMS: Record<string, (rest: Buffer) => Buffer> = {
+  'OLE2.ContainsMacros.VBA': rest => vbaDocument(MACRO, rest),
+  'OLE2.ContainsMacros.XLM': xlmWorkbook,
+  'PDF.ObfuscatedNameObject': oddPdf,
+  'Broken.Executable': brokenPe,
+  'Broken.Executable (ELF)': brokenElf,
+  'Broken.Media.GIF.UnknownBlockLabel': BROKEN_MEDIA.gif,
+  'Broken.Media.PNG.InvalidChunkLength': BROKEN_MEDIA.png,
+  'Broken.Media.JPEG.SegmentDataOutOfFile': BROKEN_MEDIA.jpeg,
+  'Broken.Media.TIFF.OutOfBoundsAccess': BROKEN_MEDIA.tiff,
+}
+const OF_FORM = {
+  'Heuristics.OLE2.ContainsMacros*': 1,
+  'Heuristics.PDF.*': 2,
+  'Heuristics.Broken.*': 3,
+}
+
+/** clamd's own word on a file: our reader would find most of this without it. */
+async function ofFile(address: string, file: Buffer): Promise<Verdict> {
+  const clamd = await createClamd(address)
+  const { verdict } = await clamd.scan((await spool.write(file)).content, patient)
+  return createHeuristics(OF_FORM).judge(verdict, address, patient)
+}
+
+for (const [form, around] of Object.entries(FORMS))
+  test(`${form}: scores, and hides no virus in the file, nor one beside it`, async () => {
+    const odd = around(Buffer.from('nothing'))
+    const alone = await ofFile(looksOn.unix, odd)
+    assert.ok(alone.kind === 'scored', JSON.stringify(alone))
+    assert.deepEqual(alone.symbols, [`Heuristics.${form.replace(' (ELF)', '')}`])
+    assert.equal((await ofFile(stops.unix, odd)).kind, 'infected', 'that one does not look on')
+    const eicar = Buffer.from(EICAR)
+    const files = [
+      around(eicar),
+      around(zip('a', eicar)),
+      zipOf({ a: odd, b: eicar }),
+      zipOf({ a: eicar, b: odd }),
+      Buffer.concat([odd, zip('a', eicar)]),
+      attachment({}, 'a.zip', zipOf({ a: odd, b: zip('a', eicar) })),
+    ]
+    const name = 'Eicar-Test-Signature.UNOFFICIAL'
+    for (const [n, file] of files.entries())
+      assert.deepEqual([n, await ofFile(looksOn.unix, file)], [n, { kind: 'infected', name }])
+  })
+
+test('nor one in the macro itself', async () => {
+  const name = 'Eicar-Test-Signature.UNOFFICIAL'
+  const file = vbaDocument(`${MACRO}x = "${EICAR}"\r\n`)
+  assert.deepEqual(await ofFile(looksOn.unix, file), { kind: 'infected', name })
+})
 
 test('nor what is encrypted, beside it', async () => {
   const locked = attachment({}, 'x.zip', zip('a', Buffer.from('b'), 'stored', 'secret'))
