@@ -1,17 +1,15 @@
 // Reads the names in archives that need no decompression for it, and sees those that keep everybody out.
 import { fromRaw } from './attachments-words.ts'
 import type { Octets } from './mime/octets.ts'
+import { listRar, markBytes } from './mime/rar-blocks.ts'
 import type { Session } from './mime/session.ts'
 
 const BLOCK_BYTES = 512
 const ENTRIES = 20_000
-const RAR_4 = Buffer.from('Rar!\x1a\x07\x00', 'latin1')
-const RAR_5 = Buffer.from('Rar!\x1a\x07\x01\x00', 'latin1')
 const SEVEN_ZIP = Buffer.from('7z\xbc\xaf\x27\x1c', 'latin1')
 /** The coder 7zAES, as the header names it. */
 const SEVEN_ZIP_AES = Buffer.from('06f10701', 'hex')
 const SEVEN_ZIP_HEADER_BYTES = 1024 * 1024
-const RAR_HEADER_BYTES = 4_096
 
 export type Packed = { name: string; content?: Octets }
 export type Contents = { entries: Packed[]; encrypted: boolean; more: boolean }
@@ -21,8 +19,7 @@ const nothing = (encrypted = false): Contents => ({ entries: [], encrypted, more
 /** Undefined where it is none of them. */
 export async function contentsOf(octets: Octets, session: Session): Promise<Contents | undefined> {
   const head = octets.slice(0, BLOCK_BYTES)
-  if (head.subarray(0, RAR_5.length).equals(RAR_5)) return readRar5(octets, session)
-  if (head.subarray(0, RAR_4.length).equals(RAR_4)) return readRar4(octets, session)
+  if (markBytes(head) > 0) return readRar(octets, session)
   if (head.subarray(0, SEVEN_ZIP.length).equals(SEVEN_ZIP)) return readSevenZip(octets)
   if (head.toString('latin1', 257, 262) === 'ustar') return readTar(octets, session)
   if (head.toString('latin1', 0, 4) === '\x78\x9f\x3e\x22') return readTnef(octets)
@@ -57,87 +54,11 @@ async function readTar(octets: Octets, { budget }: Session): Promise<Contents> {
   return { entries, encrypted: false, more: false }
 }
 
-/** The technical note of RAR 4: flags 0x0080 of the archive's header, 0x0004 of a file's. */
-async function readRar4(octets: Octets, { budget }: Session): Promise<Contents> {
-  const found = nothing()
-  for (let at = RAR_4.length; at + 7 <= octets.sizeBytes && !budget.spent; ) {
-    await budget.breathe()
-    const block = octets.slice(at, at + RAR_HEADER_BYTES)
-    if (block.length < 7) break
-    const [type, flags, bytes] = [block[2], block.readUInt16LE(3), block.readUInt16LE(5)]
-    if (bytes < 7) break
-    const added = (flags & 0x8000) !== 0 && block.length >= 11 ? block.readUInt32LE(7) : 0
-    if (type === 0x73 && (flags & 0x80) !== 0) return { ...found, encrypted: true }
-    if (type === 0x74 && block.length >= 32) {
-      found.encrypted ||= (flags & 4) !== 0
-      const from = (flags & 0x100) !== 0 ? 40 : 32
-      const raw = block.toString('latin1', from, from + block.readUInt16LE(26))
-      if (found.entries.length >= ENTRIES) return { ...found, more: true }
-      found.entries.push({ name: fromRaw(raw.replace(/\0.*$/s, '')) })
-    }
-    at += bytes + added
-  }
-  return found
-}
-
-/** The technical note of RAR 5: header type 4 encrypts all others; a file's extra record 1 encrypts the file. */
-async function readRar5(octets: Octets, { budget }: Session): Promise<Contents> {
-  const found = nothing()
-  for (let at = RAR_5.length; at + 7 <= octets.sizeBytes && !budget.spent; ) {
-    await budget.breathe()
-    const read = createNumbers(octets.slice(at, at + RAR_HEADER_BYTES), 4)
-    const headerBytes = read.next()
-    const start = read.at
-    const [type, flags] = [read.next(), read.next()]
-    const extraBytes = flags & 1 ? read.next() : 0
-    const dataBytes = flags & 2 ? read.next() : 0
-    if (headerBytes === 0 || headerBytes > 2 ** 21 || !Number.isSafeInteger(dataBytes)) break
-    if (type === 4) return { ...found, encrypted: true }
-    if (type === 2) {
-      const fileFlags = read.next()
-      read.next()
-      read.next()
-      read.skip((fileFlags & 2 ? 4 : 0) + (fileFlags & 4 ? 4 : 0))
-      read.next()
-      read.next()
-      const name = read.text(read.next())
-      if (found.entries.length >= ENTRIES) return { ...found, more: true }
-      found.entries.push({ name: fromRaw(name) })
-      if (extraBytes > 0) {
-        read.next()
-        found.encrypted ||= read.next() === 1
-      }
-    }
-    at += start + headerBytes + dataBytes
-  }
-  return found
-}
-
-/** Numbers of seven bits an octet, lowest first. */
-function createNumbers(buffer: Buffer, from: number) {
-  let at = from
-  return {
-    get at() {
-      return at
-    },
-    skip(count: number): void {
-      at += count
-    },
-    text(length: number): string {
-      const text = buffer.toString('latin1', at, at + length)
-      at += length
-      return text
-    },
-    next(): number {
-      let value = 0
-      for (let shift = 0; shift < 56 && at < buffer.length; shift += 7) {
-        const octet = buffer[at++] ?? 0
-        value += (octet & 0x7f) * 2 ** shift
-        if (octet < 0x80) break
-      }
-      return value
-    },
-  }
+async function readRar(octets: Octets, session: Session): Promise<Contents | undefined> {
+  const listing = await listRar(octets, session, ENTRIES)
+  if (!listing) return undefined
+  const entries = listing.entries.map(entry => ({ ...entry, name: fromRaw(entry.name) }))
+  return { entries, encrypted: listing.isEncrypted, more: listing.more }
 }
 
 /** 7zFormat.txt: the header lies at the end; where it is not compressed its names stand in it, in UTF-16. */

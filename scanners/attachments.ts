@@ -122,7 +122,10 @@ function createFindings() {
 
 /** Encrypted files are kinds of their own here: rules judge them. */
 const isUnread = (ending: Ending): ending is Reason =>
-  ending !== 'too-slow' && ending !== 'encrypted-archive' && ending !== 'encrypted-document'
+  ending !== 'too-slow' &&
+  ending !== 'rar' &&
+  ending !== 'encrypted-archive' &&
+  ending !== 'encrypted-document'
 
 /** A message attached is called by its subject, which may end with a company's `.com`. */
 const namesAs = (types: readonly string[], names: string[]): string[] =>

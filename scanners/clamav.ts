@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Message } from '../gateway/message.ts'
 import type { Clamd, ClamdScan, ClamdVersion } from './clamd.ts'
-import { reportsLimits } from './clamd-limits.ts'
+import { createAbilities } from './clamd-abilities.ts'
 import type { Sendable } from './content.ts'
 import { calledOff, type Deadline, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
@@ -57,8 +57,6 @@ export type ClamavSettings = z.infer<typeof clamavSettings>
 /** Addresses one message may be tried at, counting a second try at the same one. */
 const MOST_ATTEMPTS = 3
 const VERSION_DEADLINE_MS = 5_000
-/** How often a clamd is asked whether it reports its limits: it may be set up anew. */
-const LIMITS_LOOK_MS = 300_000
 
 /** Throws where an address can't be understood. */
 export async function createClamav(
@@ -72,6 +70,7 @@ export async function createClamav(
   const clamds = new Map<string, Clamd>()
   for (const address of settings.addresses) clamds.set(address, await createClamd(address))
   const pool = createEnginePool(settings.addresses, settings)
+  const abilities = createAbilities(settings.addresses)
   const cache = createVerdictCache('clamav', others)
   const closing = new AbortController()
   /** Conversations cut off midway one after the other: once can be this message's fault, twice is the engine's. */
@@ -84,7 +83,7 @@ export async function createClamav(
     tried: Set<string>,
     outer: AbortSignal,
     probe?: Probe,
-  ): Promise<ClamdScan | undefined> {
+  ): Promise<(ClamdScan & { address: string }) | undefined> {
     const engine = await pool.acquire(deadline.signal, tried, probe?.address !== undefined)
     if (!engine) return undefined
     tried.add(engine.address)
@@ -99,14 +98,16 @@ export async function createClamav(
     if (scan.interrupted && !others) tried.delete(engine.address)
     const result = times === 1 ? 'unknown' : blames(scan) ? 'failed' : 'answered'
     engine.release(calledOff(outer) ? 'unknown' : result)
-    return { ...scan, verdict: await heuristics.judge(scan.verdict, engine.address, cut) }
+    const { address } = engine
+    return { ...scan, address, verdict: await heuristics.judge(scan.verdict, address, cut) }
   }
 
   async function ask(
     content: Sendable,
     deadline: Deadline,
     outer: AbortSignal,
-    probe?: Probe,
+    probe: Probe | undefined,
+    asked: Set<string>,
   ): Promise<Verdict> {
     const only = probe?.address
     const tried = new Set(settings.addresses.filter(each => only !== undefined && each !== only))
@@ -115,6 +116,7 @@ export async function createClamav(
       const scanned = await attempt(content, deadline, tried, outer, probe)
       if (!scanned) break
       verdict = scanned.verdict
+      if (verdict.kind !== 'failed') asked.add(scanned.address)
       if (verdict.kind !== 'failed' || verdict.failure === 'limit') break
     }
     return verdict ?? (pool.isTrusted() || only !== undefined ? NONE_FREE : NONE_TRUSTED)
@@ -124,14 +126,13 @@ export async function createClamav(
   async function judge({ content }: Message, outer: AbortSignal, probe?: Probe): Promise<Verdict> {
     const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
     const memory = probe ? REMEMBERS_NOTHING : cache
-    const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer, probe)
-    const withMessage = settings.wholeMessage ? 'whole' : 'skeleton'
-    return await scanLeaves(content, askLeaf, memory, deadline.signal, { withMessage }).catch(
-      error => asGarbled(error).verdict,
-    )
+    const asked = new Set<string>()
+    const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer, probe, asked)
+    return await scanLeaves(content, askLeaf, memory, deadline.signal, {
+      withMessage: settings.wholeMessage ? 'whole' : 'skeleton',
+      opensRar: () => abilities.openRar(asked, deadline.signal),
+    }).catch(error => asGarbled(error).verdict)
   }
-
-  const silent = createLimitsWatch()
 
   async function version(): Promise<About | undefined> {
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(VERSION_DEADLINE_MS)])
@@ -139,17 +140,18 @@ export async function createClamav(
       [...clamds].map(async ([address, clamd]) => {
         const found = await clamd.version(signal)
         if (!closing.signal.aborted) pool.mark(address, found !== undefined)
-        if (found) await silent.look(address, signal)
+        if (found) await abilities.look(address, signal)
         return found
       }),
     )
-    const warning = silent.warning()
     const each = versions.map(found => found && `${found.version}/${found.signatures}`)
+    const able = abilities.inCommon()
     // One that is away may come back with older signatures; one that hides its limits has not looked at all of it.
-    const isShared = pool.states().every(({ up }) => up) && warning === undefined
-    const inCommon = isShared ? [...new Set(each)].toSorted().join() : undefined
-    cache.versionIs(JSON.stringify(each), inCommon)
+    const isShared = pool.states().every(({ up }) => up) && able !== undefined
+    const inCommon = isShared ? `${[...new Set(each)].toSorted().join()} ${able}` : undefined
+    cache.versionIs(JSON.stringify([each, able]), inCommon)
     const about = oldest(versions.filter(found => found !== undefined))
+    const warning = abilities.warning()
     return about && { ...about, ...(warning === undefined ? {} : { warning }) }
   }
 
@@ -192,21 +194,4 @@ const asGarbled = (error: unknown): ClamdScan => ({
 function oldest(versions: ClamdVersion[]): ClamdVersion | undefined {
   const age = (v: ClamdVersion) => v.signatureAgeSeconds ?? -1
   return versions.toSorted((a, b) => age(b) - age(a))[0]
-}
-
-/** Which addresses call clean what exceeds their limits; looked at once in a while. */
-function createLimitsWatch() {
-  const known = new Map<string, { at: number; reports: boolean }>()
-  return {
-    async look(address: string, signal: AbortSignal): Promise<void> {
-      if (Date.now() - (known.get(address)?.at ?? 0) < LIMITS_LOOK_MS) return
-      const reports = await reportsLimits(address, signal)
-      if (reports !== undefined) known.set(address, { at: Date.now(), reports })
-    },
-    warning(): string | undefined {
-      const silent = [...known].filter(([, { reports }]) => !reports).map(([address]) => address)
-      if (silent.length === 0) return undefined
-      return `clamd at ${silent.join(', ')} CALLS CLEAN WHAT EXCEEDS ITS LIMITS: set \`AlertExceedsMax yes\` in clamd.conf`
-    },
-  }
 }

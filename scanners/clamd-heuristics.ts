@@ -4,8 +4,8 @@
 // a virus rather than that; with it the first name ends the scan, and would hide what comes after. Names of
 // signatures (`PUA.`, `.UNOFFICIAL`) never score: the first signature that matches ends the look at a file.
 
+import { replyTo } from './clamd-instream.ts'
 import { tooDeep } from './clamd-limits.ts'
-import { openEngine } from './engine-socket.ts'
 import { bundle } from './mime/bundle.ts'
 import { inMemory } from './mime/octets.ts'
 import type { Verdict } from './scanner.ts'
@@ -16,7 +16,6 @@ const KNOWN_MS = 300_000
 const PATTERN =
   /^Heuristics\.(Phishing|OLE2\.ContainsMacros|Structured|Broken|PDF)[A-Za-z0-9._-]*\*?$/
 const SIGNATURE = /\.UNOFFICIAL$/
-const INSTREAM = Buffer.from('zINSTREAM\0')
 /** In pieces, so that this file is not taken for what it names. */
 const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$EIC', 'AR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*']
 
@@ -66,7 +65,7 @@ function scoreOf(name: string, scores: Readonly<Record<string, number>>): number
 
 /** Whether a virus after a heuristic name is what is reported; false where it does not know the one used here. */
 async function findsMore(address: string, signal: AbortSignal): Promise<boolean | undefined> {
-  const deep = await reply(address, tooDeep(), signal)
+  const deep = await replyTo(address, tooDeep(), signal)
   if (deep === undefined) return undefined
   // Without AlertExceedsMax there is no heuristic name to look on after.
   if (!deep.startsWith('stream: Heuristics.Limits.Exceeded')) return false
@@ -75,22 +74,8 @@ async function findsMore(address: string, signal: AbortSignal): Promise<boolean 
     sha256: '',
   }))
   const { sizeBytes, slice } = bundle(parts)
-  const both = await reply(address, slice(0, sizeBytes), signal)
+  const both = await replyTo(address, slice(0, sizeBytes), signal)
   return both === undefined
     ? undefined
     : /^stream: (?!Heuristics\.)[\x20-\x7e]+ FOUND\0$/.test(both)
-}
-
-async function reply(
-  address: string,
-  content: Buffer,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const size = Buffer.alloc(4)
-  size.writeUInt32BE(content.length)
-  const socket = await openEngine(address, signal)
-  if (socket.destroyed) return undefined
-  socket.write(Buffer.concat([INSTREAM, size, content, Buffer.alloc(4)]))
-  await socket.ended
-  return socket.reply.endsWith('\0') ? socket.reply : undefined
 }

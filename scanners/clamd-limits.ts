@@ -1,10 +1,9 @@
 // Finds out whether a clamd reports what exceeds its limits; by default it calls such content clean (AlertExceedsMax).
 import { gzipSync } from 'node:zlib'
-import { openEngine } from './engine-socket.ts'
+import { replyTo } from './clamd-instream.ts'
 
 /** Deeper than clamd's MaxRecursion can be set. */
 const DEPTH = 110
-const INSTREAM = Buffer.from('zINSTREAM\0')
 
 let probe: Buffer | undefined
 
@@ -22,13 +21,7 @@ export async function reportsLimits(
   address: string,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  const packed = tooDeep()
-  const size = Buffer.alloc(4)
-  size.writeUInt32BE(packed.length)
-  const socket = await openEngine(address, signal)
-  if (socket.destroyed) return undefined
-  socket.write(Buffer.concat([INSTREAM, size, packed, Buffer.alloc(4)]))
-  await socket.ended
-  if (socket.reply === 'stream: OK\0') return false
-  return socket.reply.startsWith('stream: Heuristics.Limits.Exceeded') ? true : undefined
+  const reply = await replyTo(address, tooDeep(), signal)
+  if (reply === 'stream: OK\0') return false
+  return reply?.startsWith('stream: Heuristics.Limits.Exceeded') ? true : undefined
 }

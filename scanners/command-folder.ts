@@ -5,6 +5,7 @@ import path from 'node:path'
 import type { Content } from '../gateway/message.ts'
 import { piecesOf, type Sendable } from './content.ts'
 import { scanLeaves } from './leaves.ts'
+import type { Octets } from './mime/octets.ts'
 import { REMEMBERS_NOTHING } from './remembers-nothing.ts'
 import type { Verdict } from './scanner.ts'
 
@@ -25,35 +26,56 @@ export type Filled = {
 
 export type Folders = {
   /** Rejects where the content can't be read, or the folder not be written. */
-  fill(content: Content, signal: AbortSignal): Promise<Filled>
+  fill(
+    content: Content,
+    signal: AbortSignal,
+    opensRar: () => Promise<boolean | undefined>,
+  ): Promise<Filled>
+  /** A folder with nothing but that file. Rejects where it can't be written. */
+  holding(octets: Octets): Promise<Filled>
 }
 
 export async function createFolders(scratch: string): Promise<Folders> {
   await removeLeft(scratch)
+
+  /** `lay` puts the files there, and tells their names one by one. */
+  async function create(
+    lay: (folder: string, files: string[]) => Promise<Verdict>,
+  ): Promise<Filled> {
+    const top = await mkdtemp(path.join(scratch, `${PREFIX}${process.pid}-`))
+    const remove = () => rm(top, { recursive: true, force: true })
+    try {
+      const [folder, home] = [path.join(top, 'files'), path.join(top, 'home')]
+      await Promise.all([mkdir(folder, 0o700), mkdir(home, 0o700)])
+      const files: string[] = []
+      const verdict = await lay(folder, files)
+      return { path: folder, home, files: () => files, verdict, [Symbol.asyncDispose]: remove }
+    } catch (error) {
+      await remove()
+      throw error
+    }
+  }
+
   return {
-    async fill(content, signal) {
-      const top = await mkdtemp(path.join(scratch, `${PREFIX}${process.pid}-`))
-      const remove = () => rm(top, { recursive: true, force: true })
-      try {
-        const [folder, home] = [path.join(top, 'files'), path.join(top, 'home')]
-        await Promise.all([mkdir(folder, 0o700), mkdir(home, 0o700)])
-        const files = [await layMessage(content, folder)]
+    fill: (content, signal, opensRar) =>
+      create(async (folder, files) => {
+        files.push(await layMessage(content, folder))
         const lay = async (leaf: Sendable): Promise<Verdict> => {
           files.push(await layPart(leaf, path.join(folder, `part-${files.length}`)))
-          return { kind: 'clean' }
+          return CLEAN
         }
         // One run may look at all of them: none is left out for having been seen before.
-        const verdict = await scanLeaves(content, lay, REMEMBERS_NOTHING, signal, {
-          together: false,
-        })
-        return { path: folder, home, files: () => files, verdict, [Symbol.asyncDispose]: remove }
-      } catch (error) {
-        await remove()
-        throw error
-      }
-    },
+        return scanLeaves(content, lay, REMEMBERS_NOTHING, signal, { together: false, opensRar })
+      }),
+    holding: octets =>
+      create(async (folder, files) => {
+        files.push(await layPart(octets, path.join(folder, 'part-0')))
+        return CLEAN
+      }),
   }
 }
+
+const CLEAN: Verdict = { kind: 'clean' }
 
 async function layMessage(content: Content, folder: string): Promise<string> {
   const file = path.join(folder, 'message.eml')

@@ -3,10 +3,13 @@ import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { z } from 'zod'
 import type { Message } from '../gateway/message.ts'
+import type { Filled } from './command-folder.ts'
 import type { Outcome } from './command-run.ts'
 import { calledOff, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
 import { graver } from './leaves.ts'
+import { inMemory } from './mime/octets.ts'
+import { rarProbe } from './rar-probe.ts'
 import type { About, Scanner, Verdict } from './scanner.ts'
 
 const meaning = z.enum(['clean', 'infected', 'encrypted', 'down', 'slow', 'limit', 'garbled'])
@@ -66,6 +69,7 @@ const NAME_CHARACTERS = 200
 const LINE_CHARACTERS = 500
 const VERSION_DEADLINE_MS = 10_000
 const VERSION_EVERY_MS = 300_000
+const RAR_EVERY_MS = 300_000
 
 /** Throws where `infectedName` is no regular expression. `name` is its key in the configuration. */
 export async function createCommand(name: string, settings: CommandSettings): Promise<Scanner> {
@@ -83,8 +87,12 @@ export async function createCommand(name: string, settings: CommandSettings): Pr
   const run = (args: string[], folder: string, signal: AbortSignal) =>
     runCommand({ ...settings, args, folder, signal })
 
-  async function look(message: Message, signal: AbortSignal): Promise<Verdict> {
-    await using folder = await folders.fill(message.content, signal)
+  async function look({ content }: Message, signal: AbortSignal): Promise<Verdict> {
+    await using folder = await folders.fill(content, signal, () => rar.isOpened(signal))
+    return await lookInto(folder, signal)
+  }
+
+  async function lookInto(folder: Filled, signal: AbortSignal): Promise<Verdict> {
     const isWhole = settings.arguments.some(argument => argument.includes(FOLDER))
     let verdict: Verdict = folder.verdict
     for (const target of isWhole ? [folder.path] : folder.files()) {
@@ -113,6 +121,14 @@ export async function createCommand(name: string, settings: CommandSettings): Pr
         return failed(means ?? 'garbled', `exit code ${code}: ${printable(output)}`)
     }
   }
+
+  /** Not bound to a message's deadline: a slow program has its answer ready when that message comes again. */
+  const rar = createSlowAnswer(async () => {
+    await using folder = await folders.holding(inMemory(rarProbe()))
+    const cut = AbortSignal.any([closing.signal, AbortSignal.timeout(settings.deadlineMs)])
+    const { kind } = await lookInto(folder, cut)
+    return kind === 'failed' ? undefined : kind !== 'clean'
+  })
 
   let known: { at: number; about: About | undefined } | undefined
   async function version(): Promise<About | undefined> {
@@ -152,6 +168,29 @@ export async function createCommand(name: string, settings: CommandSettings): Pr
     [Symbol.asyncDispose]: async () => closing.abort(),
   }
 }
+
+/** Found out once in a while, however many wait for it. */
+function createSlowAnswer(find: () => Promise<boolean | undefined>) {
+  let known: { at: number; answer: Promise<boolean | undefined> } | undefined
+  return {
+    async isOpened(signal: AbortSignal): Promise<boolean | undefined> {
+      if (!known || Date.now() - known.at > RAR_EVERY_MS) {
+        const answer = find().catch(() => undefined)
+        known = { at: Date.now(), answer }
+        void answer.then(opens => {
+          if (opens === undefined) known = undefined
+        })
+      }
+      return Promise.race([known.answer, aborted(signal)])
+    },
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<undefined> =>
+  new Promise(resolve => {
+    if (signal.aborted) resolve(undefined)
+    signal.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
 
 function nameIn(output: string, pattern: RegExp | undefined): string {
   for (const line of pattern ? output.split(/\r?\n/) : []) {

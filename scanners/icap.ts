@@ -7,6 +7,8 @@ import { createEnginePool } from './engine-pool.ts'
 import { parseIcapUrl } from './icap-connection.ts'
 import type { IcapEndpoint } from './icap-endpoint.ts'
 import { graver, isFinal, scanLeaves } from './leaves.ts'
+import { inMemory } from './mime/octets.ts'
+import { rarProbe } from './rar-probe.ts'
 import { REMEMBERS_NOTHING } from './remembers-nothing.ts'
 import type { About, Probe, Scanner, Verdict } from './scanner.ts'
 import type { SharedMemory } from './verdict-cache.ts'
@@ -112,6 +114,10 @@ export async function createIcap(
     const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer, probe)
     const leaves = scanLeaves(content, askLeaf, memory, deadline.signal, {
       together: settings.bundle,
+      opensRar: async () => {
+        const { kind } = await askLeaf(inMemory(rarProbe()))
+        return kind === 'failed' ? undefined : kind !== 'clean'
+      },
     })
     return graver(whole, await leaves)
   }

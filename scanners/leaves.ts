@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Content } from '../gateway/message.ts'
 import type { Sendable } from './content.ts'
 import { bundle } from './mime/bundle.ts'
-import { type Ending, LIMITS } from './mime/limits.ts'
+import { type Ending, LIMITS, type Reason } from './mime/limits.ts'
 import { createScratch } from './mime/octets.ts'
 import { type Leaf, readLeaves } from './mime/reader.ts'
 import type { Range } from './mime/session.ts'
@@ -26,6 +26,8 @@ export type LeafOptions = {
    * leaf already where that is safe (`mime/skeleton.ts`), and not twice what it finds itself.
    */
   withMessage?: 'skeleton' | 'whole'
+  /** Asked where there is a RAR archive that only an engine can open. Undefined where that can't be found out now. */
+  opensRar(): Promise<boolean | undefined>
   /** The engine is known to look into tar archives: small leaves are sent in one. The default. */
   together?: boolean
 }
@@ -40,7 +42,7 @@ export async function scanLeaves(
   ask: (leaf: Sendable) => Promise<Verdict>,
   cache: VerdictCache,
   signal: AbortSignal,
-  { withMessage, together = true }: LeafOptions = {},
+  { withMessage, together = true, opensRar }: LeafOptions,
 ): Promise<Verdict> {
   using scratch = createScratch(path.dirname(content.path))
   const message = scratch.open(content.path, content.sizeBytes)
@@ -78,7 +80,7 @@ export async function scanLeaves(
   for (;;) {
     const { value, done } = await reading.next()
     if (done) {
-      const mayLack = withMessage && value.length === 0 && !signal.aborted
+      const mayLack = withMessage && value.every(each => each === 'rar') && !signal.aborted
       const skeleton =
         mayLack && (cuts.length > 0 || shown.length > 0)
           ? skeletonOf(message, withMessage === 'whole' ? [] : cuts)
@@ -88,7 +90,8 @@ export async function scanLeaves(
       if (!isFinal(verdict)) await judgeBatch()
       if (withMessage && !isFinal(verdict))
         verdict = graver(verdict, await ask(skeleton ?? content))
-      return graver(verdict, ending(value, signal))
+      if (isFinal(verdict)) return verdict
+      return graver(verdict, await ending(value, signal, opensRar))
     }
     if (cache.isClean(value)) continue
     if (withMessage && value.isShown && shown.length < SHOWN_LEAVES) shown.push(value)
@@ -97,12 +100,25 @@ export async function scanLeaves(
   }
 }
 
-function ending(endings: Ending[], signal: AbortSignal): Verdict {
-  if (signal.aborted || endings.includes('too-slow'))
-    return { kind: 'failed', failure: 'slow', cause: 'the message was not read in time' }
-  const reasons = endings.filter(each => each !== 'too-slow')
-  return reasons.length === 0 ? { kind: 'clean' } : { kind: 'unscannable', reasons }
+async function ending(
+  endings: Ending[],
+  signal: AbortSignal,
+  opensRar: LeafOptions['opensRar'],
+): Promise<Verdict> {
+  if (signal.aborted || endings.includes('too-slow')) return UNREAD
+  const reasons = new Set<Reason>()
+  for (const each of endings) if (each !== 'too-slow' && each !== 'rar') reasons.add(each)
+  if (endings.includes('rar')) {
+    const isOpened = await opensRar()
+    if (isOpened === undefined) return UNKNOWN
+    if (!isOpened) reasons.add('unsupported-archive')
+  }
+  return reasons.size === 0 ? { kind: 'clean' } : { kind: 'unscannable', reasons: [...reasons] }
 }
+
+const slow = (cause: string): Verdict => ({ kind: 'failed', failure: 'slow', cause })
+const UNREAD = slow('the message was not read in time')
+const UNKNOWN = slow('the engine did not say whether it opens RAR')
 
 /** Nothing that could still be found would change it, or nothing can be found any more. */
 export const isFinal = (verdict: Verdict): boolean =>

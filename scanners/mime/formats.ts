@@ -7,6 +7,7 @@ import { unravel } from './html.ts'
 import { openMailbox } from './mailbox.ts'
 import { readParts } from './parts.ts'
 import { openPdf } from './pdf.ts'
+import { openRar } from './rar.ts'
 import { openRtf } from './rtf.ts'
 import type { Piece, Session } from './session.ts'
 import { openSevenZip } from './seven-zip.ts'
@@ -45,6 +46,7 @@ export async function* openPiece(piece: Piece, session: Session): AsyncGenerator
     noteEncrypted(octets, session)
     yield* openZip(octets, session)
     yield* openSevenZip(octets, session)
+    yield* openRar(octets, session)
     yield* openCompressed(octets, session)
     yield* openTar(octets, session)
     yield* openApple(octets, session)

@@ -72,8 +72,11 @@ export const REASONS = [
 ] as const
 export type Reason = (typeof REASONS)[number]
 
-/** What ends a reading; `too-slow` may be the machine's fault, and is no verdict on the message. */
-export type Ending = Reason | 'too-slow'
+/**
+ * What ends a reading, or is noted in it. `too-slow` may be the machine's fault, and is no verdict on the message;
+ * `rar` leaves it to the engine, if that opens RAR: Debian's clamd does not.
+ */
+export type Ending = Reason | 'too-slow' | 'rar'
 
 export type Budget = {
   readonly limits: Limits
@@ -82,7 +85,7 @@ export type Budget = {
   /** No more work: a limit is exceeded, or nobody waits for the result. */
   readonly spent: boolean
   /** Notes a reason that does not end the reading. */
-  note(reason: Reason): void
+  note(reason: Reason | 'rar'): void
   /** Notes a reason, and ends the reading. */
   stop(reason: Ending): void
   /** False, and the end, where one part more is too many. */
@@ -100,7 +103,7 @@ export type Budget = {
 const STRETCH_MS = 10
 
 export function createBudget(limits: Limits, sizeBytes: number, signal: AbortSignal): Budget {
-  const noted = new Set<Reason>()
+  const noted = new Set<Ending>()
   let stopped: Ending | undefined
   let parts = 0
   let bytes = 0

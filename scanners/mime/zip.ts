@@ -1,7 +1,10 @@
 // Opens zip archives that lie about themselves, entry by local header, and what the engine can't open in honest ones.
+import { constants, inflateRawSync } from 'node:zlib'
 import { inflate } from './inflate.ts'
 import { decodeLzma } from './lzma.ts'
 import type { Octets } from './octets.ts'
+import { firstMark } from './rar.ts'
+import { markBytes } from './rar-blocks.ts'
 import type { Piece, Session } from './session.ts'
 
 const LOCAL = Buffer.from('PK\x03\x04', 'latin1')
@@ -22,10 +25,16 @@ const UNSUPPORTED = new Set([1, 2, 3, 4, 5, 94, 96, 97, 98])
 const AES = 99
 /** By its name: mail, pages, scripts and archives, which the engine reads, but not as forgivingly as their programs. */
 const READ_BY_US =
-  /\.(?:eml|mht(?:ml)?|msg|mbox|x?s?html?|svg|xsl|jse?|mjs|vb[es]|hta|wsf|rtf|doc|p7[ms]|dat|tnef|ics|vcf|uue?|hqx|bin|zip|7z|gz|tgz|tar|bz2|lzma|lz|zst)$/i
+  /\.(?:eml|mht(?:ml)?|msg|mbox|x?s?html?|svg|xsl|jse?|mjs|vb[es]|hta|wsf|rtf|doc|p7[ms]|dat|tnef|ics|vcf|uue?|hqx|bin|zip|rar|r\d\d|cbr|7z|gz|tgz|tar|bz2|lzma|lz|zst)$/i
 export const isReadByUs = (name: string): boolean =>
   READ_BY_US.test(name) || !/\.\w{1,8}$/.test(name)
 const LZMA_HEADER_BYTES = 4
+/** So much of a deflated entry shows its first octets, and becomes no more than so much. */
+const PEEK_BYTES = 1_024
+const PEEKED_BYTES = 1_100_000
+const PROGRAM = /\.(?:exe|com|scr)$/i
+/** What stands before the archive in a self-extracting one is smaller. */
+const STUB_BYTES = 1024 * 1024
 
 type Entry = {
   name: string
@@ -48,7 +57,8 @@ export async function* openZip(octets: Octets, session: Session): AsyncGenerator
     const next = locals[i + 1]?.at ?? octets.sizeBytes
     if (OPENED_HERE.has(local.method))
       yield* openEntry(octets.view(local.data, next), local, session)
-    if (honest && isReadByUs(local.name)) yield* openHonest(octets, local, next, session)
+    if (honest && (isReadByUs(local.name) || (await holdsRar(octets, local, session))))
+      yield* openHonest(octets, local, next, session)
     if (!honest) yield* openInEveryWay(octets, local, next, session)
   }
   if (locals.length > entries && !honest) budget.stop('too-many')
@@ -86,6 +96,29 @@ async function* openHonest(
   const packed = octets.view(data, next)
   if (method === 0) yield { octets: packed, as: 'file' }
   if (method === 8) yield { octets: await inflate(packed, 'raw', session), as: 'file' }
+}
+
+/**
+ * Its first octets say so, whatever it is called, or it may be a self-extracting one: the engine may open the zip
+ * and not that.
+ */
+async function holdsRar(
+  octets: Octets,
+  { data, method, name }: Entry,
+  session: Session,
+): Promise<boolean> {
+  if (method !== 8) return false
+  await session.budget.breathe()
+  if (PROGRAM.test(name)) {
+    const start = await inflate(octets.view(data, data + STUB_BYTES), 'raw', session)
+    return (await firstMark(start, session)) !== undefined
+  }
+  try {
+    const limits = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: PEEKED_BYTES }
+    return markBytes(inflateRawSync(octets.slice(data, data + PEEK_BYTES), limits)) > 0
+  } catch {
+    return false
+  }
 }
 
 /** Whatever is said of it, a reader that believes something else sees it deflated, or stored. */

@@ -145,7 +145,7 @@ test('a clamd that calls clean what exceeds its limits is warned about', async (
   const warning = `clamd at ${silent.unix} CALLS CLEAN WHAT EXCEEDS ITS LIMITS`
   assert.ok((await scanner.version?.())?.warning?.startsWith(warning))
   await using well = await clamav([clamd.unix])
-  assert.equal((await well.version?.())?.warning, undefined)
+  assert.ok(!(await well.version?.())?.warning?.includes('LIMITS'))
 })
 
 test('its version; official signatures would add theirs', async () => {

@@ -1,6 +1,6 @@
 // clamscan for real, and scripts that lie, hang, fork and flood: only a code that means clean is clean.
 import assert from 'node:assert/strict'
-import { chmod, mkdir, open, readdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { type CommandSettings, createCommand } from '../../../scanners/command.ts'
@@ -9,6 +9,8 @@ import { EICAR, eicarMessage, eicarZipMessage, plainMessage } from '../../suppor
 import { until } from '../../support/process.ts'
 import { livingIn } from '../../support/process-tree.ts'
 import { type Messages, messages } from './fixtures.ts'
+import { attached } from './mime/building.ts'
+import { rar5 } from './mime/rar-packing.ts'
 
 let spool: Messages
 let scratch: string
@@ -57,6 +59,9 @@ const clamscan = (target: string) =>
     versionArguments: ['--version'],
   })
 
+const packedRar = attached(rar5(Buffer.alloc(300, 7), { method: 3 }))
+const unopened = { kind: 'unscannable', reasons: ['unsupported-archive'] }
+
 for (const target of ['{folder}', '{file}'])
   test(`clamscan over a ${target}: clean, EICAR, in a zip, in a leaf it does not see`, async () => {
     await using scanner = await clamscan(target)
@@ -66,6 +71,7 @@ for (const target of ['{folder}', '{file}'])
     assert.deepEqual(await verdictOf(scanner, eicarZipMessage()), infected)
     const hidden = eicarMessage().toString('latin1').replace('base64', '"base64" (x)')
     assert.deepEqual(await verdictOf(scanner, Buffer.from(hidden, 'latin1')), infected)
+    assert.deepEqual(await verdictOf(scanner, packedRar), unopened, 'without unrar')
     assert.match((await scanner.version?.())?.version ?? '', /^ClamAV /)
     assert.deepEqual(await readdir(scratch), [])
   })
@@ -77,6 +83,16 @@ test('clamscan without its signatures: exit code 2, garbled', async () => {
   })
   const verdict = await verdictOf(scanner, plainMessage())
   assert.equal(verdict.kind === 'failed' && verdict.failure, 'garbled', JSON.stringify(verdict))
+})
+
+test('a program is asked once whether it opens RAR, and not again for each message', async () => {
+  const runs = path.join(spool.path, 'runs')
+  const lines = `ls "$1" | grep -q message || { echo >> ${runs}; exit 1; }`
+  await using scanner = await script(lines)
+  for (const _ of [1, 2]) assert.deepEqual(await verdictOf(scanner, packedRar), { kind: 'clean' })
+  assert.equal((await readFile(runs)).length, 1)
+  await using silent = await script('ls "$1" | grep -q message || exit 77')
+  assert.equal((await verdictOf(silent, packedRar)).kind, 'failed')
 })
 
 const CASES: [string, string, FailureKind][] = [

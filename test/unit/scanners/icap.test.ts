@@ -8,6 +8,8 @@ import { freePort, until } from '../../support/process.ts'
 import { type Clamd, startClamd } from '../../support/servers/clamd.ts'
 import { type Icap, startIcap } from '../../support/servers/icap.ts'
 import { type Messages, messages } from './fixtures.ts'
+import { attached } from './mime/building.ts'
+import { rar5 } from './mime/rar-packing.ts'
 
 let clamd: Clamd
 let icap: Icap
@@ -52,6 +54,13 @@ test('what only a leaf shows: a base64 attachment that clamd itself does not dec
   const hidden = eicarMessage().toString('latin1').replace('base64', '"base64" (x)')
   await using scanner = await scannerAt([icap.url])
   assert.deepEqual(await verdictOf(scanner, Buffer.from(hidden, 'latin1')), INFECTED)
+})
+
+test('a service that does not open RAR says so of our probe, and is not believed about RAR', async () => {
+  await using scanner = await scannerAt([icap.url])
+  const packed = attached(rar5(Buffer.alloc(300, 7), { method: 3 }))
+  const unopened = { kind: 'unscannable', reasons: ['unsupported-archive'] }
+  assert.deepEqual(await verdictOf(scanner, packed), unopened)
 })
 
 test('around and beyond the preview of 1024 octets', async () => {

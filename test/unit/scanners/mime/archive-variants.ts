@@ -3,6 +3,7 @@ import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zl
 import { storedEntries } from './archive-pieces.ts'
 import * as B from './building.ts'
 import * as P from './packing.ts'
+import { rar4, rar5, stub } from './rar-packing.ts'
 
 type Shapes = Record<string, (payload: string) => Buffer>
 const octets = (text: string): Buffer => Buffer.from(text, 'latin1')
@@ -21,6 +22,9 @@ export const usualArchives: Shapes = {
   '7z with deflate': p => B.attached(P.sevenZipDeflate(octets(p))),
   tar: p => B.attached(P.tar('a.com', octets(p))),
   'tar in gzip': p => B.attached(gzipSync(P.tar('a.com', octets(p)))),
+  'RAR 4, stored': p => B.attached(rar4(octets(p))),
+  'RAR 5, stored': p => B.attached(rar5(octets(p))),
+  'RAR in zip': p => B.attached(P.zipOf(8, deflateRawSync(rar5(octets(p))), 200, 'a.rar')),
   'zlib in zip': p => B.attached(P.zipOf(8, deflateRawSync(deflateSync(octets(p))), 80, 'a.bin')),
 }
 
@@ -29,6 +33,9 @@ const oddPage = (p: string): Buffer =>
   octets(`<script>f=atob("${B.b64(p, 20).split(B.CRLF).join('"+"')}")</script>`)
 
 export const archives: Shapes = {
+  'RAR behind a stub': p => B.attached(Buffer.concat([stub(9_000), rar4(octets(p))])),
+  'RAR by another name in a zip': p =>
+    B.attached(P.zipOf(8, deflateRawSync(rar4(octets(p))), 200, 'a.txt')),
   'odd mail in a zip': p => B.attached(P.zipOf(8, deflateRawSync(oddMail(p)), 999, 'a.eml')),
   'odd mail stored in a zip': p => B.attached(P.zipOf(0, oddMail(p), oddMail(p).length, 'A.EML')),
   'odd mail in a zip in a mail in a zip': p =>
@@ -141,6 +148,13 @@ export const lockedArchives: Shapes = {
   '7z with Deflate64': p => B.attached(P.sevenZip('040109', octets(p.slice(1)))),
   '7z with a filter for differences': p => B.attached(P.sevenZip('03', octets(p.slice(1)))),
   'encrypted 7z': p => B.attached(P.sevenZip('06f10701', octets(p.slice(1)))),
+  'RAR 4, packed': p => B.attached(rar4(octets(p.slice(1)), { method: 3 })),
+  'RAR 5, packed': p => B.attached(rar5(octets(p.slice(1)), { method: 3 })),
+  'RAR, packed, behind a stub': p =>
+    B.attached(Buffer.concat([stub(9_000), rar5(octets(p.slice(1)), { method: 3 })])),
+  'RAR in volumes': p => B.attached(rar5(octets(p.slice(1)), { split: true })),
+  'RAR with a password': p => B.attached(rar4(octets(p.slice(1)), { locked: 'file' })),
+  'RAR with a password for its list': p => B.attached(rar5(octets(p.slice(1)), { locked: 'all' })),
   compress: p => B.attached(Buffer.concat([Buffer.from('1f9d90', 'hex'), octets(p.slice(1))])),
   LHA: p => B.attached(octets(`\x24\x33-lh5-${p.slice(1)}`)),
   ACE: p => B.attached(octets(`1234567**ACE**${p.slice(1)}`)),
