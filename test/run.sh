@@ -75,7 +75,7 @@ tests() {
     failed=$((failed + group_failed))
   fi
 }
-tests 300 2 'unit tests' test/unit
+tests 480 2 'unit tests' test/unit
 tests 120 2 'dialogs' test/dialogs
 tests 900 1 'journeys' test/journeys
 [ -z "$(ls test/chaos/*.test.ts 2>/dev/null)" ] || tests 300 1 'chaos' test/chaos

@@ -6,7 +6,7 @@ import { chance, mutate } from './mutate.ts'
 import { read } from './reading.ts'
 import { variants } from './variants.ts'
 
-const RUNS = Number(process.env.SALLYPORT_FUZZ_RUNS ?? 20_000)
+const RUNS = Number(process.env.SALLYPORT_FUZZ_RUNS ?? 5_000)
 const SEED = Number(process.env.SALLYPORT_FUZZ_SEED ?? 1)
 /** Of CPU for one small message: the machine may be busy with other tests. */
 const MOST_MS = 2_000
