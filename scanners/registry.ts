@@ -1,8 +1,8 @@
 // The scanners there are: one line each.
-import { type AttachmentsSettings, createAttachments } from './attachments.ts'
-import { type ClamavSettings, createClamav } from './clamav.ts'
-import { type CommandSettings, createCommand } from './command.ts'
-import { createIcap, type IcapSettings } from './icap.ts'
+import { type AttachmentsSettings, createAttachments } from './attachments/attachments.ts'
+import { type ClamavSettings, createClamav } from './clamav/clamav.ts'
+import { type CommandSettings, createCommand } from './command/command.ts'
+import { createIcap, type IcapSettings } from './icap/icap.ts'
 import { createRspamd, type RspamdSettings } from './rspamd.ts'
 import type { Scanner } from './scanner.ts'
 import { createSpamassassin, type SpamassassinSettings } from './spamassassin.ts'

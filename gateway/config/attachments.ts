@@ -1,7 +1,7 @@
 // Settings of `attachments`: which files are let in, for all domains and for one.
 import { z } from 'zod'
 import { ATTACHMENT_ACTIONS } from '../../policies/policy.ts'
-import { deadlineSetting } from '../../scanners/attachments.ts'
+import { deadlineSetting } from '../../scanners/attachments/attachments.ts'
 import { ATTACHMENT_KINDS } from '../../scanners/scanner.ts'
 
 const pattern = z.string().min(1).max(255)

@@ -1,9 +1,9 @@
 // Every setting, declared once with its unit, limit and default; editors' JSON Schema is made from this.
 import { z } from 'zod'
 import { ldapSettings } from '../../policies/directory/ldap.ts'
-import { clamavSettings } from '../../scanners/clamav.ts'
-import { commandSettings } from '../../scanners/command.ts'
-import { icapSettings } from '../../scanners/icap.ts'
+import { clamavSettings } from '../../scanners/clamav/clamav.ts'
+import { commandSettings } from '../../scanners/command/command.ts'
+import { icapSettings } from '../../scanners/icap/icap.ts'
 import { rspamdSettings } from '../../scanners/rspamd.ts'
 import { spamassassinSettings } from '../../scanners/spamassassin.ts'
 import { attachments, attachmentsOverride } from './attachments.ts'

@@ -1,6 +1,6 @@
 // Starts the servers that the configuration wants embedded, and writes their addresses into it.
 import path from 'node:path'
-import { clamavSettings } from '../../scanners/clamav.ts'
+import { clamavSettings } from '../../scanners/clamav/clamav.ts'
 import type { Config } from '../config/schema.ts'
 import { createEmbeddedClamd } from '../embedded/clamd.ts'
 import { createEmbeddedRedis } from '../embedded/redis.ts'

@@ -5,7 +5,7 @@ if (process.argv[2] === 'compile') {
   await Promise.all([
     import('./receive-worker.ts'),
     import('./work-worker.ts'),
-    import('../../scanners/clamd.ts'),
+    import('../../scanners/clamav/clamd.ts'),
     import('../../scanners/verdict-cache.ts'),
   ])
   // Written at the exit: stripped of its types, so that no worker has to carry what strips them.

@@ -1,7 +1,7 @@
 // `npm run bench -- --battery`: how much of the battery we, plain clamd and amavis catch, and how much harmless mail passes.
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { createClamd } from '../../scanners/clamd.ts'
+import { createClamd } from '../../scanners/clamav/clamd.ts'
 import { sendMail } from '../support/client.ts'
 import { EICAR } from '../support/eicar.ts'
 import { startGateway } from '../support/gateway.ts'

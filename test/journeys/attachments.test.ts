@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { attachment } from '../support/eicar.ts'
 import { until } from '../support/process.ts'
 import { addedTo, ending, ledgerOf, startWorld, type World } from '../support/world.ts'
-import { FILES, PE, zipOf } from '../unit/scanners/attachments-files.ts'
+import { FILES, PE, zipOf } from '../unit/scanners/attachments/files.ts'
 
 let world: World
 before(async () => {

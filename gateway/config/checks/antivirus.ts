@@ -1,9 +1,9 @@
 // Heuristics, ICAP services, command-line scanners: URLs, a program that is there, names for metrics.
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
-import { isHeuristicPattern } from '../../../scanners/clamd-heuristics.ts'
-import { FILE, FOLDER } from '../../../scanners/command.ts'
-import { parseIcapUrl } from '../../../scanners/icap-connection.ts'
+import { isHeuristicPattern } from '../../../scanners/clamav/heuristics.ts'
+import { FILE, FOLDER } from '../../../scanners/command/command.ts'
+import { parseIcapUrl } from '../../../scanners/icap/connection.ts'
 import type { Path } from '../faults.ts'
 import type { Settings } from '../shape.ts'
 import type { Check, CheckContext } from './check.ts'

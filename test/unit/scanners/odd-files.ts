@@ -1,6 +1,6 @@
 // Files that clamd's own code finds odd, as small as they can be, each with room for something else in it.
 import { deflateSync } from 'node:zlib'
-import { module } from './attachments-files.ts'
+import { module } from './attachments/files.ts'
 
 const SECTOR_BYTES = 512
 const [END, NONE, FAT] = [0xfffffffe, 0xffffffff, 0xfffffffd]
