@@ -98,7 +98,7 @@ async function startProcess({ start, config, passOn }: AloneOptions): Promise<Ch
   child.send({ ...start, sallyport: 'start', config: config() } satisfies Start, () => undefined)
   const giveUp = AbortSignal.timeout(START_MS)
   try {
-    const started = once(child, 'message', { signal: giveUp })
+    const started = hasStarted(child, giveUp)
     const ended = once(child, 'exit', { signal: giveUp }).then(([code, signal]) => {
       throw new Error(`it ended with ${code ?? signal} before it had begun`)
     })
@@ -109,6 +109,19 @@ async function startProcess({ start, config, passOn }: AloneOptions): Promise<Ch
     child.kill('SIGKILL')
     throw error
   }
+}
+
+/** What it counts may be here before: only then does it hear what it is told to try. */
+async function hasStarted(child: ChildProcess, giveUp: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const heard = (message: unknown) => {
+    if (isFromAlone(message) && message.sallyport === 'started') resolve()
+  }
+  child.on('message', heard)
+  giveUp.addEventListener('abort', () => resolve(), { once: true })
+  await promise
+  child.off('message', heard)
+  giveUp.throwIfAborted()
 }
 
 function untilTried(child: ChildProcess, id: string): Promise<Tried> {
