@@ -1,8 +1,9 @@
 // Asks clamd, through clamscan, whether a message carries a virus; anything but a clear "OK" is not clean.
 import { z } from 'zod'
 import type { Message } from '../../gateway/message.ts'
+import { askInTurn, type Turn } from '../ask-in-turn.ts'
 import type { Sendable } from '../content.ts'
-import { calledOff, type Deadline, deadlineOf } from '../deadline.ts'
+import { calledOff, deadlineOf } from '../deadline.ts'
 import { createEnginePool } from '../engine-pool.ts'
 import { scanLeaves } from '../leaves.ts'
 import { REMEMBERS_NOTHING } from '../remembers-nothing.ts'
@@ -54,8 +55,6 @@ export const clamavSettings = z.strictObject({
 })
 export type ClamavSettings = z.infer<typeof clamavSettings>
 
-/** Addresses one message may be tried at, counting a second try at the same one. */
-const MOST_ATTEMPTS = 3
 const VERSION_DEADLINE_MS = 5_000
 
 /** Throws where an address can't be understood. */
@@ -76,50 +75,24 @@ export async function createClamav(
   /** Conversations cut off midway one after the other: once can be this message's fault, twice is the engine's. */
   const interruptions = new Map<string, number>()
 
-  /** One try at one address; undefined where no place was free in time, or all addresses were tried. */
+  /** One try at one address. */
   async function attempt(
     content: Sendable,
-    deadline: Deadline,
-    tried: Set<string>,
+    { engine, cut, others, again }: Turn,
     outer: AbortSignal,
-    probe?: Probe,
-  ): Promise<(ClamdScan & { address: string }) | undefined> {
-    const engine = await pool.acquire(deadline.signal, tried, probe?.address !== undefined)
-    if (!engine) return undefined
-    tried.add(engine.address)
-    // A hung engine must leave time for the next one.
-    const others = tried.size < clamds.size
-    const patience = others ? deadline.remainingMs() / 2 : deadline.remainingMs()
-    const cut = AbortSignal.any([deadline.signal, AbortSignal.timeout(Math.ceil(patience))])
-    const clamd = clamds.get(engine.address) as Clamd
-    const scan = await clamd.scan(content, cut).catch(asGarbled)
-    const times = scan.interrupted ? (interruptions.get(engine.address) ?? 0) + 1 : 0
-    interruptions.set(engine.address, times)
-    if (scan.interrupted && !others) tried.delete(engine.address)
-    const result = times === 1 ? 'unknown' : blames(scan) ? 'failed' : 'answered'
-    engine.release(calledOff(outer) ? 'unknown' : result)
-    const { address } = engine
-    return { ...scan, address, verdict: await heuristics.judge(scan.verdict, address, cut) }
-  }
-
-  async function ask(
-    content: Sendable,
-    deadline: Deadline,
-    outer: AbortSignal,
-    probe: Probe | undefined,
     asked: Set<string>,
   ): Promise<Verdict> {
-    const only = probe?.address
-    const tried = new Set(settings.addresses.filter(each => only !== undefined && each !== only))
-    let verdict: Verdict | undefined
-    for (let attempts = 0; attempts < MOST_ATTEMPTS; attempts++) {
-      const scanned = await attempt(content, deadline, tried, outer, probe)
-      if (!scanned) break
-      verdict = scanned.verdict
-      if (verdict.kind !== 'failed') asked.add(scanned.address)
-      if (verdict.kind !== 'failed' || verdict.failure === 'limit') break
-    }
-    return verdict ?? (pool.isTrusted() || only !== undefined ? NONE_FREE : NONE_TRUSTED)
+    const { address } = engine
+    const clamd = clamds.get(address) as Clamd
+    const scan = await clamd.scan(content, cut).catch(asGarbled)
+    const times = scan.interrupted ? (interruptions.get(address) ?? 0) + 1 : 0
+    interruptions.set(address, times)
+    if (scan.interrupted && !others) again()
+    const result = times === 1 ? 'unknown' : blames(scan) ? 'failed' : 'answered'
+    engine.release(calledOff(outer) ? 'unknown' : result)
+    const verdict = await heuristics.judge(scan.verdict, address, cut)
+    if (verdict.kind !== 'failed') asked.add(address)
+    return verdict
   }
 
   /** Whatever a mail program would find in the message, and then the message itself, all before one deadline. */
@@ -127,7 +100,8 @@ export async function createClamav(
     const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
     const memory = probe ? REMEMBERS_NOTHING : cache
     const asked = new Set<string>()
-    const askLeaf = (leaf: Sendable) => ask(leaf, deadline, outer, probe, asked)
+    const turns = { pool, addresses: settings.addresses, deadline, probe, causes: CAUSES }
+    const askLeaf = (leaf: Sendable) => askInTurn(turns, turn => attempt(leaf, turn, outer, asked))
     return await scanLeaves(content, askLeaf, memory, deadline.signal, {
       withMessage: settings.wholeMessage ? 'whole' : 'skeleton',
       opensRar: () => abilities.openRar(asked, deadline.signal),
@@ -170,15 +144,9 @@ export async function createClamav(
   }
 }
 
-const NONE_FREE: Verdict = {
-  kind: 'failed',
-  failure: 'slow',
-  cause: 'no clamd was free in time',
-}
-const NONE_TRUSTED: Verdict = {
-  kind: 'failed',
-  failure: 'down',
-  cause: 'no clamd has passed its canary',
+const CAUSES = {
+  free: 'no clamd was free in time',
+  trusted: 'no clamd has passed its canary',
 }
 
 /** Whether the address should rest; a limit exceeded says nothing against it. */

@@ -1,6 +1,7 @@
 // Asks an antivirus service over ICAP (RFC 3507): the message as it is, and each thing a mail program would open.
 import { z } from 'zod'
 import type { Message } from '../../gateway/message.ts'
+import { askInTurn } from '../ask-in-turn.ts'
 import type { Sendable } from '../content.ts'
 import { calledOff, type Deadline, deadlineOf } from '../deadline.ts'
 import { createEnginePool } from '../engine-pool.ts'
@@ -50,8 +51,6 @@ export const icapSettings = z.strictObject({
 })
 export type IcapSettings = z.infer<typeof icapSettings>
 
-/** Servers one content may be tried at. */
-const MOST_ATTEMPTS = 3
 const VERSION_DEADLINE_MS = 5_000
 
 /** Throws where a URL can't be understood. `name` is its key in the configuration. */
@@ -84,26 +83,17 @@ export async function createIcap(
     outer: AbortSignal,
     probe?: Probe,
   ): Promise<Verdict> {
-    const only = probe?.address
-    const tried = new Set(settings.urls.filter(each => only !== undefined && each !== only))
-    let verdict: Verdict | undefined
-    for (let attempts = 0; attempts < MOST_ATTEMPTS; attempts++) {
-      const engine = await pool.acquire(deadline.signal, tried, only !== undefined)
-      if (!engine) break
-      tried.add(engine.address)
-      // A hung server must leave time for the next one.
-      const patience = deadline.remainingMs() / (tried.size < endpoints.size ? 2 : 1)
-      const cut = AbortSignal.any([deadline.signal, AbortSignal.timeout(Math.ceil(patience))])
-      verdict = await endpointOf(engine.address).scan(content, cut)
-      const isLimit = verdict.kind === 'failed' && verdict.failure === 'limit'
-      const failed = verdict.kind === 'failed' && !isLimit
+    const turns = { pool, addresses: settings.urls, deadline, probe, causes: CAUSES }
+    const verdict = await askInTurn(turns, async ({ engine, cut }) => {
+      const said = await endpointOf(engine.address).scan(content, cut)
+      const failed = said.kind === 'failed' && said.failure !== 'limit'
       engine.release(calledOff(outer) ? 'unknown' : failed ? 'failed' : 'answered')
       // Its OPTIONS say nothing of the engine behind it, which may have lost its signatures meanwhile.
-      if (verdict.kind === 'failed' && verdict.failure === 'down') pool.doubt(engine.address)
-      if (!failed) break
-    }
+      if (said.kind === 'failed' && said.failure === 'down') pool.doubt(engine.address)
+      return said
+    })
     renewCache()
-    return verdict ?? (pool.isTrusted() || only !== undefined ? NONE_FREE : NONE_TRUSTED)
+    return verdict
   }
 
   async function judge({ content }: Message, outer: AbortSignal, probe?: Probe): Promise<Verdict> {
@@ -154,9 +144,7 @@ export async function createIcap(
   }
 }
 
-const NONE_FREE: Verdict = { kind: 'failed', failure: 'slow', cause: 'no connection was free' }
-const NONE_TRUSTED: Verdict = {
-  kind: 'failed',
-  failure: 'down',
-  cause: 'no server has passed its canary',
+const CAUSES = {
+  free: 'no connection was free',
+  trusted: 'no server has passed its canary',
 }
