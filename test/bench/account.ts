@@ -9,6 +9,8 @@ export type Account = {
   refused: number
   /** Recipients: acknowledged with 250, but nothing came. */
   lost: number
+  /** Of those, recipients of infected messages. */
+  discarded: number
   /** Recipients that got it more than once. */
   twice: number
   altered: number
@@ -24,7 +26,16 @@ export type Account = {
 
 export function accountOf(sent: readonly Sent[], arrivals: readonly Arrival[]): Account {
   const account: Account = {
-    ...{ arrived: 0, refused: 0, lost: 0, twice: 0, altered: 0, inside: 0, unasked: 0 },
+    ...{
+      arrived: 0,
+      refused: 0,
+      lost: 0,
+      discarded: 0,
+      twice: 0,
+      altered: 0,
+      inside: 0,
+      unasked: 0,
+    },
     ...{ endedAt: 0, endToEndMs: [] },
   }
   const bySequence = Map.groupBy(arrivals, arrival => arrival.sequence)
@@ -45,6 +56,7 @@ function one(account: Account, message: Sent | undefined, got: readonly Arrival[
   account.twice += addresses.length - unique.size
   account.unasked += unique.difference(wanted).size
   account.lost += missing
+  if (message?.infected) account.discarded += missing
   account.altered += got.filter(arrival => !arrival.intact).length
   account.inside += got.filter(arrival => arrival.infected).length
   if (message === undefined) return
@@ -60,10 +72,16 @@ function one(account: Account, message: Sent | undefined, got: readonly Arrival[
   }
 }
 
-/** What is wrong, in words; nothing where all is well. Who does not scan lets infected mail in. */
-export function wrongsOf(account: Account, scans: boolean): string[] {
+/**
+ * What is wrong, in words; nothing where all is well. Who does not scan lets infected mail in, and who scans after the
+ * queue has acknowledged what it then discards.
+ */
+export function wrongsOf(
+  account: Account,
+  { scans, discards }: { scans: boolean; discards?: boolean },
+): string[] {
   const counts: [number, string][] = [
-    [account.lost, 'lost'],
+    [account.lost - (discards ? account.discarded : 0), 'lost'],
     [account.twice, 'twice'],
     [account.altered, 'altered'],
     [account.unasked, 'not acknowledged, yet arrived'],

@@ -1,4 +1,4 @@
-// amavis as Debian ships it, by itself: mail in by SMTP, scanned by the same clamd, out to the same inside.
+// amavis as Debian ships it: mail in by SMTP, scanned by the same clamd, and out again.
 import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -13,10 +13,23 @@ export function amavisMissing(): string | undefined {
   return userOf('amavis') ? undefined : 'it wants to be started as root'
 }
 
-type Settings = { folder: string; port: number; next: number; clamd: string; domain: string }
+export type AmavisOptions = {
+  /** Its socket. */
+  clamd: string
+  /** The port of who gets what it lets through. */
+  next: number
+  domain: string
+  /** Processes. */
+  servers: number
+  /** What becomes of infected mail: refused, or acknowledged and thrown away. */
+  infected: 'D_REJECT' | 'D_DISCARD'
+}
+type Settings = AmavisOptions & { folder: string; port: number }
 
-const configuration = ({ folder, port, next, clamd, domain }: Settings): string => `use strict;
-$max_servers = 2; $daemon_user = 'amavis'; $daemon_group = 'amavis';
+const configuration = (settings: Settings): string => {
+  const { folder, port, next, clamd, domain, servers, infected } = settings
+  return `use strict;
+$max_servers = ${servers}; $daemon_user = 'amavis'; $daemon_group = 'amavis';
 $mydomain = '${domain}'; $myhostname = 'gw.${domain}';
 $MYHOME = '${folder}'; $TEMPBASE = '${folder}/tmp'; $ENV{TMPDIR} = $TEMPBASE;
 $QUARANTINEDIR = '${folder}/virusmails'; $db_home = '${folder}/db';
@@ -28,17 +41,18 @@ $unix_socketname = undef; $inet_socket_bind = '127.0.0.1'; $inet_socket_port = $
 @bypass_virus_checks_maps = (0); @bypass_spam_checks_maps = (1);
 @bypass_banned_checks_maps = (1); @bypass_header_checks_maps = (1);
 $enable_dkim_verification = 0; $enable_dkim_signing = 0; $virus_admin = undef;
-$final_virus_destiny = D_REJECT; $final_spam_destiny = D_PASS;
+$final_virus_destiny = ${infected}; $final_spam_destiny = D_PASS;
 @av_scanners = (['ClamAV-clamd', \\&ask_daemon, ["CONTSCAN {}\\n", '${clamd}'],
   qr/\\bOK$/m, qr/\\bFOUND$/m, qr/^.*?: (?!Infected Archive)(.*) FOUND$/m ]);
 @av_scanners_backup = ();
 1;
 `
+}
 
-export type Amavis = { port: number } & AsyncDisposable
+export type Amavis = { port: number; pid: number } & AsyncDisposable
 
-/** Its virus checks only; `next` is where it hands on what it lets through. */
-export async function startAmavis(clamd: string, next: number, domain: string): Promise<Amavis> {
+/** Its virus checks only. */
+export async function startAmavis(options: AmavisOptions): Promise<Amavis> {
   const temporary = await temporaryFolder('amavis')
   // It refuses a configuration that lies where it may write.
   const folder = path.join(temporary.path, 'home')
@@ -50,7 +64,7 @@ export async function startAmavis(clamd: string, next: number, domain: string): 
     if (user) await chown(path.join(folder, name), user.uid, user.gid)
   }
   const file = path.join(temporary.path, 'amavisd.conf')
-  await writeFile(file, configuration({ folder, port, next, clamd, domain }))
+  await writeFile(file, configuration({ ...options, folder, port }))
   const files = [...DEFAULTS, file].flatMap(name => ['-c', name])
   const running = await start(PROGRAM, [...files, 'foreground'])
   await until('amavis to listen', () => listening(port), 60_000).catch(async error => {
@@ -59,7 +73,7 @@ export async function startAmavis(clamd: string, next: number, domain: string): 
     throw new Error(`${error}\n${running.output()}${log}`)
   })
   return {
-    port,
+    ...{ port, pid: running.pid },
     async [Symbol.asyncDispose]() {
       await running.stop()
       await temporary[Symbol.asyncDispose]()

@@ -88,6 +88,11 @@ report('clamd on the message', await tally(byClamd), variants)
 const missing = amavisMissing()
 if (missing !== undefined) say(`without amavis: ${missing}`)
 else {
-  const amavis = stack.use(await startAmavis(clamd.socket, inside.port, DOMAIN))
+  const amavis = stack.use(
+    await startAmavis({
+      ...{ clamd: clamd.socket, next: inside.port, domain: DOMAIN, servers: 2 },
+      infected: 'D_REJECT',
+    }),
+  )
   report('amavis with the same clamd', await tally(bySmtp(amavis.port, inside)), variants)
 }

@@ -6,7 +6,8 @@ import { createSession, type Reply, type Session } from './session.ts'
 
 export type LoadOrder = {
   run: string
-  port: number
+  /** Sessions take them in turn. */
+  ports: number[]
   size: number | 'mix'
   sessions: number
   perConnection: number | 'keep'
@@ -57,9 +58,9 @@ async function send(order: LoadOrder): Promise<LoadResult> {
     if (result.faults.length < FAULTS_KEPT) result.faults.push(what)
   }
   const most = order.perConnection === 'keep' ? Number.POSITIVE_INFINITY : order.perConnection
-  const client = async () => {
+  const client = async (port: number) => {
     while (goesOn()) {
-      const session = createSession(order.port)
+      const session = createSession(port)
       try {
         await expect(session, undefined, 220)
         await expect(session, 'EHLO load.test\r\n', 250)
@@ -100,7 +101,9 @@ async function send(order: LoadOrder): Promise<LoadResult> {
     if (reply.code !== 250 && !(infected && reply.code >= 550)) fault(`dot: ${reply.text}`)
     if (reply.code === 421) throw new Error(reply.text)
   }
-  await Promise.all(Array.from({ length: order.sessions }, client))
+  const { ports, sessions } = order
+  const portOf = (session: number) => ports[session % ports.length] ?? 0
+  await Promise.all(Array.from({ length: sessions }, (_, i) => client(portOf(i))))
   return result
 }
 

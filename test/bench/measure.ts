@@ -50,12 +50,12 @@ export async function measure(
   using memory = watchMemory(peer.parts)
   const before = snapshot()
   const order: LoadOrder = {
-    ...{ run, port: peer.port, size: cell.size, sessions: cell.sessions },
+    ...{ run, ports: peer.ports, size: cell.size, sessions: cell.sessions },
     ...{ perConnection: cell.perConnection, ...options },
     ...{ contentSeed: Math.floor(Math.random() * 2 ** 31) },
   }
   const result = (await load.ask(order)) as LoadResult
-  await allInside(backends.sink, result)
+  await allInside(backends.sink, result, peer)
   await sleep(AFTERMATH_MS)
   const after = snapshot()
   const { arrivals, strange } = (await backends.sink.ask('report')) as SinkReport
@@ -70,7 +70,7 @@ export async function measure(
     cpuMs: perMessage(parts, before, after, messages),
     peakMiB: memory.peak(),
     wrongs: [
-      ...wrongsOf(account, peer.scans),
+      ...wrongsOf(account, peer),
       ...(strange > 0 ? [`${strange} that nobody sent`] : []),
       ...(result.faultCount > 0
         ? [`${result.faultCount} faults: ${result.faults.join('; ')}`]
@@ -81,8 +81,9 @@ export async function measure(
 }
 
 /** Waits for every acknowledged recipient, as long as more of them come. */
-async function allInside(sink: Tool, { sent }: LoadResult): Promise<void> {
-  const wanted = sent.reduce((sum, m) => sum + (m.code === 250 ? m.recipients.length : 0), 0)
+async function allInside(sink: Tool, { sent }: LoadResult, { discards }: Peer): Promise<void> {
+  const due = sent.filter(m => m.code === 250 && !(discards && m.infected))
+  const wanted = due.reduce((sum, m) => sum + m.recipients.length, 0)
   let count = -1
   let changedAt = Date.now()
   while (Date.now() - changedAt < LOST_MS) {

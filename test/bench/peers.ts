@@ -1,16 +1,19 @@
-// Who can be measured: us, us without holding the dot, and what others run for the same job.
+// Who can be measured: us, in several layouts, and what others run for the same job.
 import path from 'node:path'
-import { startGateway } from '../support/gateway.ts'
+import { amavisMissing } from './amavis.ts'
 import type { Arguments } from './arguments.ts'
 import type { Backends } from './backends.ts'
-import { DOMAIN } from './plan.ts'
+import { startOurs, startOursApart } from './ours.ts'
 import { postfixMissing, startPostfix } from './postfix.ts'
 import type { Part } from './processes.ts'
 
 export type Peer = {
-  port: number
+  /** Where it takes mail. */
+  ports: number[]
   /** Whether infected mail must stay outside. */
   scans: boolean
+  /** Infected mail is acknowledged, and thrown away later. */
+  discards?: boolean
   /** What is its own; memory is theirs together. */
   parts: Part[]
   /** Its log so far, where it has one on its standard output. */
@@ -22,9 +25,12 @@ export const PEERS = [
   'sallyport',
   'sallyport-custody',
   'sallyport-other',
+  'sallyport-roles',
+  'sallyport-two',
   'postfix',
   'clamav-milter',
   'rspamd',
+  'amavis',
   'sink',
 ] as const
 export type PeerName = (typeof PEERS)[number]
@@ -34,6 +40,7 @@ export const isOurs = (name: PeerName): boolean => name.startsWith('sallyport')
 /** Why a peer can't be measured here; undefined where it can. */
 export function missing(name: PeerName): string | undefined {
   if (name === 'postfix') return postfixMissing()
+  if (name === 'amavis') return postfixMissing() ?? amavisMissing()
   return name === 'clamav-milter' || name === 'rspamd' ? postfixMissing(name) : undefined
 }
 
@@ -42,59 +49,32 @@ type Settings = Pick<Arguments, 'config' | 'other'> & { env?: NodeJS.ProcessEnv 
 export async function startPeer(
   name: PeerName,
   backends: Backends,
-  { config, other, env }: Settings,
+  { other, ...ours }: Settings,
 ): Promise<Peer> {
+  const { config } = ours
   switch (name) {
     case 'sallyport':
-      return startOurs(backends, config, env)
+      return startOurs(backends, ours)
     case 'sallyport-custody':
-      return startOurs(backends, { ...config, hold: { seconds: 0 } }, env)
+      return startOurs(backends, { ...ours, config: { ...config, hold: { seconds: 0 } } })
     case 'sallyport-other': {
       const command = path.join(other.folder, 'gateway/sallyport')
-      return startOurs(backends, { ...config, ...other.config }, env, command)
+      return startOurs(backends, { ...ours, config: { ...config, ...other.config }, command })
     }
+    case 'sallyport-roles':
+      return startOursApart(backends, ours, ['receive', 'scan,relay'])
+    case 'sallyport-two':
+      return startOursApart(backends, ours, ['receive,scan,relay', 'receive,scan,relay'])
     case 'postfix':
       return startPostfix(backends)
     case 'clamav-milter':
     case 'rspamd':
+    case 'amavis':
       return startPostfix(backends, name)
     case 'sink':
       return {
-        ...{ port: backends.sinkPort, scans: false, parts: [], said: () => '' },
+        ...{ ports: [backends.sinkPort], scans: false, parts: [], said: () => '' },
         async [Symbol.asyncDispose]() {},
       }
-  }
-}
-
-async function startOurs(
-  backends: Backends,
-  overrides: Arguments['config'],
-  env: NodeJS.ProcessEnv = {},
-  command?: string,
-): Promise<Peer> {
-  const { slapd, clamd, sinkPort } = backends
-  const gateway = await startGateway({
-    ...(command === undefined ? {} : { command }),
-    env,
-    config: {
-      redis: 'embedded',
-      domains: { [DOMAIN]: { nextHop: `smtp://127.0.0.1:${sinkPort}`, directory: 'people' } },
-      directory: { people: { ldap: { urls: [slapd.url], base: slapd.base } } },
-      scanners: { clamav: { addresses: [clamd.unix] } },
-      limits: { exempt: ['127.0.0.0/8'] },
-      log: { level: 'warn' },
-      ...overrides,
-    },
-  })
-  const roots = [gateway.pid()]
-  return {
-    port: gateway.port,
-    scans: true,
-    parts: [
-      { name: 'gateway', roots, without: 'redis-server' },
-      { name: 'redis', roots, only: 'redis-server' },
-    ],
-    said: gateway.output,
-    [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose](),
   }
 }

@@ -66,7 +66,7 @@ export const turnsOf = (all: readonly CellMeasures[]) =>
 
 const HEADINGS = [
   ...['peer', 'msg/s', '(least-most)', '× postfix', '× best', '× us', 'dot 50/95/99 ms'],
-  ...['end to end 50/95/99 ms', 'CPU ms: gateway', 'redis', 'milter', 'clamd', 'slapd'],
+  ...['end to end 50/95/99 ms', 'CPU ms: gateway', 'redis', 'filter', 'clamd', 'slapd'],
   ...['load+sink', 'peak MiB'],
 ]
 
@@ -87,7 +87,7 @@ export function tableOf(rows: readonly Row[]): string {
       slashed(row.endToEndMs),
       short(cpuMs.gateway),
       short(cpuMs.redis),
-      short(cpuMs.milter),
+      short(cpuMs.filter),
     ],
     ...[short(cpuMs.clamd), short(cpuMs.slapd), short((cpuMs.load ?? 0) + (cpuMs.sink ?? 0))],
     short(row.peakMiB),

@@ -70,6 +70,8 @@ export type GatewayOptions = {
   env?: NodeJS.ProcessEnv
   /** The program; that of this checkout by default. */
   command?: string
+  /** Of `sallyport run --roles`; all of them by default. */
+  roles?: string
 }
 
 /** Started again so often, a worker will not come up. */
@@ -123,7 +125,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const launch = async () => {
     await writeFile(configFile, stringify(config))
     over = undefined
-    running = await start(options.command ?? COMMAND, ['run', '--config', configFile], {
+    const roles = options.roles === undefined ? [] : ['--roles', options.roles]
+    running = await start(options.command ?? COMMAND, ['run', '--config', configFile, ...roles], {
       env: { ...process.env, ...options.env, SALLYPORT_TEST_STATE: state },
     })
     void running.ended.then(code => {

@@ -12,14 +12,14 @@ const sent = (change: Partial<Sent> = {}): Sent => ({
 const arrival = (change: Partial<Arrival> = {}): Arrival => ({
   ...{ sequence: 1, recipients: ['a', 'b'], intact: true, infected: false, at: 130, ...change },
 })
-const wrongs = (messages: Sent[], arrivals: Arrival[], scans = true) =>
-  wrongsOf(accountOf(messages, arrivals), scans)
+const wrongs = (messages: Sent[], arrivals: Arrival[], peer = { scans: true }) =>
+  wrongsOf(accountOf(messages, arrivals), peer)
 
 test('a message has arrived with its last recipient', () => {
   const arrivals = [arrival({ recipients: ['b'] }), arrival({ recipients: ['a'], at: 150 })]
   const account = accountOf([sent()], arrivals)
   assert.deepEqual([account.arrived, account.endedAt, account.endToEndMs], [1, 150, [50]])
-  assert.deepEqual(wrongsOf(account, true), [])
+  assert.deepEqual(wrongsOf(account, { scans: true }), [])
 })
 
 test('lost, twice, altered, and what nobody was promised', () => {
@@ -35,8 +35,15 @@ test('lost, twice, altered, and what nobody was promised', () => {
 test('an infected message ends with its refusal, and comes in only where nobody scans', () => {
   const account = accountOf([sent({ infected: true, code: 550 })], [])
   assert.deepEqual([account.refused, account.arrived, account.endedAt], [1, 0, 120])
-  assert.deepEqual(wrongsOf(account, true), [])
+  assert.deepEqual(wrongsOf(account, { scans: true }), [])
   const through = [[sent({ infected: true })], [arrival({ infected: true })]] as const
   assert.deepEqual(wrongs([...through[0]], [...through[1]]), ['1 infected inside'])
-  assert.deepEqual(wrongs([...through[0]], [...through[1]], false), [])
+  assert.deepEqual(wrongs([...through[0]], [...through[1]], { scans: false }), [])
+})
+
+test('who scans after the queue may throw away infected mail that was acknowledged, and nothing else', () => {
+  const peer = { scans: true, discards: true }
+  assert.deepEqual(wrongs([sent({ infected: true })], [], peer), [])
+  assert.deepEqual(wrongs([sent({ infected: true })], []), ['2 lost'])
+  assert.deepEqual(wrongs([sent()], [], peer), ['2 lost'])
 })
