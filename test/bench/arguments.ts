@@ -27,6 +27,8 @@ export type Arguments = {
   seed: number
   /** Merged into our gateway's configuration, key by key. */
   config: { [key: string]: unknown }
+  /** Merged into clamd.conf, for everybody. */
+  clamd: { [key: string]: unknown }
   /** What `sallyport-other` is: another checkout of us, or this one, with settings of its own. */
   other: { folder: string; config: { [key: string]: unknown } }
   json: string | undefined
@@ -49,6 +51,7 @@ export function argumentsOf(argv: string[]): Arguments {
       warm: { type: 'string', default: '2' },
       seed: { type: 'string', default: '1' },
       config: { type: 'string', default: '{}' },
+      clamd: { type: 'string', default: '{}' },
       other: { type: 'string', default: path.join(import.meta.dirname, '../..') },
       'other-config': { type: 'string', default: '{}' },
       json: { type: 'string' },
@@ -63,6 +66,7 @@ export function argumentsOf(argv: string[]): Arguments {
     warmSeconds: amount('--warm', values.warm),
     seed: count('--seed', values.seed, 2 ** 31),
     config: configOf('--config', values.config),
+    clamd: configOf('--clamd', values.clamd),
     other: {
       folder: path.resolve(values.other),
       config: configOf('--other-config', values['other-config']),

@@ -17,12 +17,13 @@ export type Backends = {
 
 const LDAP_BASE = 'dc=example,dc=test'
 
-export async function startBackends(): Promise<Backends> {
+/** `own` is merged into clamd.conf. */
+export async function startBackends(own: { [key: string]: unknown } = {}): Promise<Backends> {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await temporaryFolder('bench-clamd'))
   await writeSignatures(path.join(folder.path, 'signatures'))
   // As Debian ships it, where tests want something else; and room for 50 sessions of a milter at once.
-  const config = { MaxThreads: 12, IdleTimeout: 30, MaxConnectionQueueLength: 200 }
+  const config = { MaxThreads: 12, IdleTimeout: 30, MaxConnectionQueueLength: 200, ...own }
   const clamd = stack.use(await startClamd({ folder: folder.path, config }))
   const entries = Array.from({ length: USERS }, (_, i) =>
     person(`user${i + 1}`, userAddress(i + 1), {}, LDAP_BASE),

@@ -43,7 +43,7 @@ async function inTurn(
 
 async function bench(options: Arguments, interrupted: AbortSignal): Promise<CellMeasures[]> {
   await using stack = new AsyncDisposableStack()
-  const backends = stack.use(await startBackends())
+  const backends = stack.use(await startBackends(options.clamd))
   const load = stack.use(await startTool('load.ts'))
   const peers = new Map<PeerName, Peer>()
   for (const name of there(options.peers))
