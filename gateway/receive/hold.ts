@@ -66,23 +66,23 @@ async function begin(
 /** Keeps or drops the memory of this try, and of the earlier ones, as the client hears the answer or not. */
 async function answerOf(
   concluded: Conclusion,
-  entry: Entry | undefined,
+  entry: Entry,
   earlier: Earlier | undefined,
 ): Promise<Answer> {
   const { memory } = concluded
-  if (memory === 'forget') await inTheEnd(async () => entry?.forget())
-  if (memory === 'remember') await inTheEnd(async () => entry?.leave())
+  if (memory === 'forget') await inTheEnd(entry.forget)
+  if (memory === 'remember') await inTheEnd(entry.leave)
   return {
     reply: concluded.reply,
     heard: () =>
       inTheEnd(async () => {
         await concluded.heard?.()
-        if (memory === 'until-heard') await entry?.forget()
+        if (memory === 'until-heard') await entry.forget()
         if (concluded.reply.code < 400) await earlier?.forget()
       }),
     unheard: () =>
       inTheEnd(async () => {
-        if (memory === 'until-heard') await entry?.leave()
+        if (memory === 'until-heard') await entry.leave()
         await concluded.unheard?.()
       }),
   }

@@ -7,8 +7,8 @@
 import { lutimes } from 'node:fs/promises'
 import path from 'node:path'
 import { inTheEnd, linkIfFree, statIfThere, targetIfThere, unlinkIfThere } from './disk.ts'
-import { createHolder } from './holder.ts'
-import { type Identity, liveness, ownIdentity, readIdentity, writeIdentity } from './identity.ts'
+import type { Holder } from './holder.ts'
+import { liveness, readIdentity } from './identity.ts'
 
 /** A holder on another host that has not renewed its claim for this long counts as dead. */
 const SILENCE_MS = 60_000
@@ -44,18 +44,8 @@ export type Claims = {
   deadly(id: string): Promise<boolean>
 } & Disposable
 
-export type ClaimFolders = {
-  /** Where claims lie, beside content and log. */
-  incoming: string
-  /** Where the links lie whose further names they are; in the same file system. */
-  holders: string
-}
-
-export function createClaims(
-  { incoming, holders }: ClaimFolders,
-  own: Identity = ownIdentity(),
-): Claims {
-  const holder = createHolder(holders, writeIdentity(own))
+/** Claims lie in `incoming`, beside content and log. */
+export function createClaims(incoming: string, holder: Holder): Claims {
   /** What we have, by the message; until its link is gone. */
   const mine = new Map<string, { link: string }>()
 
@@ -67,9 +57,9 @@ export function createClaims(
   async function isDead(link: string, target: string): Promise<boolean> {
     const name = target.slice(0, target.lastIndexOf('@'))
     if (name === UNCLAIMED) return true
-    const holder = readIdentity(name)
-    if (holder) {
-      const state = await liveness(holder, own)
+    const who = readIdentity(name)
+    if (who) {
+      const state = await liveness(who, holder.own)
       if (state !== 'unknown') return state === 'dead'
     }
     const stat = statIfThere(link)
@@ -163,9 +153,6 @@ export function createClaims(
       return (await isDead(last.link, last.target)) ? chain.length : chain.length - 1
     },
     deadly: async id => chainOf(id).length >= LONGEST_CHAIN,
-    [Symbol.dispose]() {
-      clearInterval(timer)
-      holder[Symbol.dispose]()
-    },
+    [Symbol.dispose]: () => clearInterval(timer),
   }
 }

@@ -4,8 +4,10 @@ import {
   fsync,
   lstatSync,
   openSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   type Stats,
   symlinkSync,
   unlinkSync,
@@ -14,7 +16,9 @@ import {
 import { constants, open, rename, stat, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
-const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+/** Whether a file system's error says that there is no such name. */
+export const isMissing = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException).code === 'ENOENT'
 
 // A trip through the thread pool costs fifty microseconds of CPU, looking at or unlinking a name a few: that is done at
 // once, several dozen times a message. What waits for the disk, or moves content, never is.
@@ -54,6 +58,28 @@ export function linkIfFree(target: string, path: string): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
+  }
+}
+
+/** The names in a folder that mostly is missing: none then. */
+export function namesIn(folder: string): string[] {
+  if (!statIfThere(folder)) return []
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+/** Removes a folder, unless something lies in it or somebody else did. */
+export function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    // POSIX allows either for what is not empty.
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(code)) throw error
   }
 }
 

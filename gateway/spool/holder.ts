@@ -1,8 +1,9 @@
-// The symbolic link that says who a process is: its claims are further names of it, each a third of the cost of a new link.
+// The symbolic link that says who a process is: what it claims and carries are further names of it, without an inode each.
 import { randomBytes } from 'node:crypto'
 import { linkSync, lutimesSync, readdirSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { linkIfFree, statIfThere, targetIfThere, unlinkIfThere } from './disk.ts'
+import { type Identity, writeIdentity } from './identity.ts'
 
 /** It is renewed in time by whoever renews the claims, unless the process was stopped or very busy. */
 const LATE_MS = 30_000
@@ -21,6 +22,7 @@ export type Wish = {
 }
 
 export type Holder = {
+  own: Identity
   /** Makes a claim in one step; what it points at, or undefined where somebody has that name. */
   put(claim: string, wish: Wish): string | undefined
   /** A target that nothing else points at. */
@@ -31,17 +33,18 @@ export type Holder = {
   retire(): void
 } & Disposable
 
-type Own = { file: string; target: string; renewedAt: number }
+type Link = { file: string; target: string; renewedAt: number }
 
-export function createHolder(folder: string, identity: string): Holder {
+export function createHolder(folder: string, own: Identity): Holder {
+  const identity = writeIdentity(own)
   const run = randomBytes(8).toString('hex')
-  let own: Own | undefined
+  let link: Link | undefined
   let made = 0
   let never = false
 
   const newTarget = (who: string) => `${who}@${run}-${(++made).toString(36)}`
 
-  function begin(): Own {
+  function begin(): Link {
     if (made === 0) removeLeftBehind(folder)
     const target = newTarget(identity)
     const file = path.join(folder, target.slice(target.lastIndexOf('@') + 1))
@@ -51,8 +54,8 @@ export function createHolder(folder: string, identity: string): Holder {
 
   /** Its other names stay. */
   function retire(): void {
-    const file = own?.file
-    own = undefined
+    const file = link?.file
+    link = undefined
     try {
       if (file !== undefined) unlinkIfThere(file)
     } catch {
@@ -61,28 +64,28 @@ export function createHolder(folder: string, identity: string): Holder {
   }
 
   function renew(): void {
-    if (!own) return
+    if (!link) return
     const now = new Date()
     try {
-      lutimesSync(own.file, now, now)
-      own.renewedAt = now.getTime()
+      lutimesSync(link.file, now, now)
+      link.renewedAt = now.getTime()
     } catch {
       // Whatever it is, the next claim must not look as if we had been silent.
-      own = undefined
+      link = undefined
     }
   }
 
   /** Undefined where there can be none now: a claim has to stand alone then. */
-  function current(usable: Wish['usable']): Own | undefined {
+  function current(usable: Wish['usable']): Link | undefined {
     // To others a new claim is as old as this.
-    if (own && Math.abs(Date.now() - own.renewedAt) > LATE_MS) renew()
-    if (own && !usable(own.target)) retire()
+    if (link && Math.abs(Date.now() - link.renewedAt) > LATE_MS) renew()
+    if (link && !usable(link.target)) retire()
     try {
-      own ??= begin()
+      link ??= begin()
     } catch {
       return undefined
     }
-    return own
+    return link
   }
 
   function putAlone(claim: string): string | undefined {
@@ -91,6 +94,7 @@ export function createHolder(folder: string, identity: string): Holder {
   }
 
   return {
+    own,
     put(claim, { usable, mayBeThere }) {
       for (let again = false; !never; again = true) {
         const one = current(usable)

@@ -13,6 +13,7 @@ import {
   unlinkIfThere,
   writeDurably,
 } from './disk.ts'
+import { createHolder } from './holder.ts'
 import { isId, newId } from './id.ts'
 import type { Identity } from './identity.ts'
 import { appendLog, type LogLine, type LogState, readLog } from './outcome-log.ts'
@@ -79,10 +80,8 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   const contentPath = (id: string) => incomingPath(`${id}.eml`)
   const logPath = (id: string) => incomingPath(`${id}.log`)
   const envelopePath = (id: string) => path.join(folder, 'queued', `${id}.json`)
-  const claims = createClaims(
-    { incoming: place('incoming'), holders: place('holders') },
-    options.identity,
-  )
+  const holder = createHolder(place('holders'), options.identity)
+  const claims = createClaims(place('incoming'), holder)
 
   const syncIncoming = createSharedSync(place('incoming'))
   const syncQueued = createSharedSync(place('queued'))
@@ -152,7 +151,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
 
   return {
     claims,
-    unanswered: createUnanswered(place('unanswered'), options.identity),
+    unanswered: createUnanswered(place('unanswered'), holder),
     newId: () => newId(),
     openContent: id => open(contentPath(id), 'wx', 0o640),
     contentPath,
@@ -188,6 +187,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     },
     [Symbol.dispose]() {
       claims[Symbol.dispose]()
+      holder[Symbol.dispose]()
     },
   }
 }

@@ -1,19 +1,29 @@
 // Messages whose client may not know our answer: how a retry finds what became of the first try.
 //
-// While a session carries a message, and after its client was lost, a symbolic link named by the fingerprint (reverse-path
-// and content) points at it. Once the client has the answer the link goes: acknowledged mail never matches.
+// While a session carries a message, a name of fingerprint (client, reverse-path and content) and id says so; it is a further
+// name of the link that says who the process is. After the client was lost the name moves to a folder of its fingerprint.
+// Once the client has the answer it goes: acknowledged mail never matches.
+import { mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import path from 'node:path'
-import { linkIfFree, statIfThere, targetIfThere, unlinkIfThere } from './disk.ts'
-import { type Identity, liveness, readIdentity, writeIdentity } from './identity.ts'
+import {
+  isMissing,
+  namesIn,
+  removeIfEmpty,
+  statIfThere,
+  targetIfThere,
+  unlinkIfThere,
+} from './disk.ts'
+import type { Holder } from './holder.ts'
+import { liveness, readIdentity, writeIdentity } from './identity.ts'
 
 /** RFC 5321 §4.5.4.1: clients retry at least every 30 minutes; within a day all but the oddest have. */
 export const REMEMBER_MS = 24 * 3_600_000
-/** Sessions at once that carry the same content from the same reverse-path, told apart by a number. */
-const SLOTS = 200
-const LONGEST_GAP = 8
+/** Tries of the same content by the same client that are remembered at once. */
+const MOST_LEFT = 200
 /** No session carries a message for longer: an entry this old, of a host that we can't ask, is a lost client's. */
 const LONGEST_CARRIED_MS = 900_000
+/** Made by versions that knew an entry by a number, as links to `<id>@<who carries it>`. */
+const FORMER = /^(\w+)\.(carried|left)-\d+$/
 
 /** A session's own entry. */
 export type Entry = {
@@ -23,13 +33,10 @@ export type Entry = {
   forget(): Promise<void>
 }
 
-export type Entered = { entry: Entry | undefined; earlier: string[] }
+export type Entered = { entry: Entry; earlier: string[] }
 
 export type Unanswered = {
-  /**
-   * Enters a message that a session begins to carry. `earlier` are messages of the same fingerprint whose session is gone.
-   * Undefined where all slots are taken: such a message's retry is not recognised.
-   */
+  /** Enters a message that a session begins to carry. `earlier` are those of the same fingerprint whose session is gone. */
   enter(fingerprint: string, id: string): Promise<Entered>
   /** Whether a message waits for its client's retry. */
   has(fingerprint: string, id: string): Promise<boolean>
@@ -41,126 +48,145 @@ export type Unanswered = {
   expire(nowMs?: number): Promise<number>
 }
 
-type Found = { link: string; id: string }
-
-export function createUnanswered(folder: string, own: Identity): Unanswered {
-  const identity = writeIdentity(own)
+export function createUnanswered(folder: string, holder: Holder): Unanswered {
+  const identity = writeIdentity(holder.own)
   /** What sessions of this process carry, whatever the file system still says of them. */
   const carrying = new Set<string>()
-  const carriedAt = (fingerprint: string, slot: number) =>
-    path.join(folder, `${fingerprint}.carried-${slot}`)
-  const leftAt = (fingerprint: string, slot: number) =>
-    path.join(folder, `${fingerprint}.left-${slot}`)
+  /** Few names in each: one look finds all of a fingerprint. They stay. */
+  const among = (fingerprint: string) => `${folder}/${fingerprint.slice(0, 2)}`
+  const carriedAt = (fingerprint: string, id: string) =>
+    `${among(fingerprint)}/${fingerprint}.${id}`
+  const allLeft = `${folder}/left`
+  const leftOf = (fingerprint: string) => `${allLeft}/${fingerprint}`
+  const leftAt = (fingerprint: string, id: string) => `${leftOf(fingerprint)}/${id}`
 
-  /** Makes a link in the first free slot; undefined where there is none. `taken` hears of each slot passed over. */
-  async function linkIn(
-    at: (slot: number) => string,
-    target: string,
-    taken: (link: string) => Promise<void>,
-  ): Promise<string | undefined> {
-    for (let slot = 0; slot < SLOTS; slot++) {
-      const link = at(slot)
-      if (linkIfFree(target, link)) return link
-      await taken(link)
+  /** Makes the name that says who carries it. One that is there already is ours: ids are unique. */
+  function put(fingerprint: string, id: string): void {
+    const wish = { usable: () => true, mayBeThere: true }
+    try {
+      holder.put(carriedAt(fingerprint, id), wish)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      mkdirSync(among(fingerprint), { recursive: true, mode: 0o750 })
+      holder.put(carriedAt(fingerprint, id), wish)
     }
-    return undefined
   }
 
-  /** The message a link points at, where the process that carried it is gone. */
-  async function abandoned(link: string): Promise<string | undefined> {
-    const [id, holder = ''] = (targetIfThere(link) ?? '').split('@')
-    const owner = readIdentity(holder)
-    if (!id || !owner) return undefined
-    if (holder === identity) return carrying.has(id) ? undefined : id
-    const state = await liveness(owner, own)
-    if (state !== 'unknown') return state === 'dead' ? id : undefined
+  /** Whether the process that carried it is gone. `holds` is its identity. */
+  async function isAbandoned(link: string, id: string, holds: string): Promise<boolean> {
+    const owner = readIdentity(holds)
+    if (!owner) return false
+    if (holds === identity) return !carrying.has(id)
+    const state = await liveness(owner, holder.own)
+    if (state !== 'unknown') return state === 'dead'
+    // The link was renewed right before it got this name, or later.
     const stat = statIfThere(link)
-    return stat !== undefined && Date.now() - stat.mtimeMs > LONGEST_CARRIED_MS ? id : undefined
+    return stat !== undefined && Date.now() - stat.mtimeMs > LONGEST_CARRIED_MS
   }
 
-  /** Those in use, of slots that are filled from the first on. */
-  function linksIn(at: (slot: number) => string): Found[] {
-    const found: Found[] = []
-    // Those that were answered leave gaps; so many in a row are the end.
-    for (let slot = 0, gaps = 0; slot < SLOTS && gaps < LONGEST_GAP; slot++) {
-      const link = at(slot)
-      const target = targetIfThere(link)
-      gaps = target === undefined ? gaps + 1 : 0
-      if (target !== undefined) found.push({ link, id: target.split('@')[0] ?? '' })
+  /** Those of sessions that are gone, of the names in a folder. */
+  async function abandonedOf(names: readonly string[], at: (name: string) => string) {
+    const gone: string[] = []
+    for (const name of names) {
+      const id = name.slice(name.indexOf('.') + 1)
+      if (carrying.has(id)) continue
+      const target = targetIfThere(at(name)) ?? ''
+      if (await isAbandoned(at(name), id, target.split('@')[0] ?? '')) gone.push(name)
     }
-    return found
+    return gone
   }
-  const leftOf = (fingerprint: string) => linksIn(slot => leftAt(fingerprint, slot))
-  /** A link is made among the left before it goes from the carried: looked for the other way round, it is never missed. */
-  const allOf = (fingerprint: string) => [
-    ...linksIn(slot => carriedAt(fingerprint, slot)),
-    ...leftOf(fingerprint),
-  ]
 
-  async function leave(fingerprint: string, id: string, carried: string): Promise<string> {
-    const target = `${id}@${identity}`
-    const link = await linkIn(
-      slot => leftAt(fingerprint, slot),
-      target,
-      async () => undefined,
-    )
-    if (link === undefined) return carried
-    unlinkIfThere(carried)
-    return link
+  /**
+   * Moves a name to those left, in one step: who looks among the carried first, and then among the left, never misses it.
+   * Where somebody else moved or removed it there is nothing to do.
+   */
+  function leave(link: string, fingerprint: string, id: string): void {
+    const left = leftOf(fingerprint)
+    // Whoever removes the last name in a folder removes the folder, in between too.
+    for (let tries = 0; statIfThere(link) && tries < 5; tries++) {
+      mkdirSync(left, { recursive: true, mode: 0o750 })
+      if (namesIn(left).length >= MOST_LEFT) {
+        unlinkIfThere(link)
+        return
+      }
+      try {
+        renameSync(link, leftAt(fingerprint, id))
+        return
+      } catch (error) {
+        if (!isMissing(error)) throw error
+      }
+    }
+  }
+
+  function forgetLeft(fingerprint: string, id: string): void {
+    if (unlinkIfThere(leftAt(fingerprint, id))) removeIfEmpty(leftOf(fingerprint))
   }
 
   return {
     async enter(fingerprint, id) {
-      const earlier: string[] = []
-      let link: string | undefined
+      const link = carriedAt(fingerprint, id)
       carrying.add(id)
+      let earlier: string[]
       try {
-        link = await linkIn(
-          slot => carriedAt(fingerprint, slot),
-          `${id}@${identity}`,
-          async taken => {
-            const gone = await abandoned(taken)
-            if (gone !== undefined) earlier.push(gone)
-          },
-        )
-      } finally {
-        if (link === undefined) carrying.delete(id)
+        // Its own name first: of two at once one sees the other. On NFS, too, a look after a change goes to the server.
+        put(fingerprint, id)
+        const start = `${fingerprint}.`
+        const same = readdirSync(among(fingerprint)).filter(name => name.startsWith(start))
+        const gone = await abandonedOf(same, name => `${among(fingerprint)}/${name}`)
+        const ids = gone.map(name => name.slice(start.length))
+        earlier = [...new Set([...ids, ...namesIn(leftOf(fingerprint))])]
+      } catch (error) {
+        carrying.delete(id)
+        throw error
       }
-      for (const left of leftOf(fingerprint)) earlier.push(left.id)
-      if (link === undefined) return { entry: undefined, earlier }
       const entry: Entry = {
         async leave() {
           carrying.delete(id)
-          if (link !== undefined) link = await leave(fingerprint, id, link)
+          leave(link, fingerprint, id)
         },
         async forget() {
-          if (link !== undefined) unlinkIfThere(link)
+          // To another host we may have looked dead.
+          if (!unlinkIfThere(link)) forgetLeft(fingerprint, id)
           carrying.delete(id)
         },
       }
       return { entry, earlier }
     },
     async has(fingerprint, id) {
-      return allOf(fingerprint).some(found => found.id === id)
+      const carried = statIfThere(carriedAt(fingerprint, id))
+      return (carried ?? statIfThere(leftAt(fingerprint, id))) !== undefined
     },
     async forget(fingerprint, id) {
-      for (const found of allOf(fingerprint)) if (found.id === id) unlinkIfThere(found.link)
+      unlinkIfThere(carriedAt(fingerprint, id))
+      forgetLeft(fingerprint, id)
     },
     async adopt() {
-      for (const name of await readdir(folder)) {
-        const [fingerprint = '', state = ''] = name.split('.')
-        if (!state.startsWith('carried-')) continue
-        const link = path.join(folder, name)
-        const id = await abandoned(link)
-        if (id !== undefined) await leave(fingerprint, id, link)
+      for (const place of await readdir(folder)) {
+        const former = FORMER.exec(place)
+        if (former) {
+          const [id = '', holds = ''] = (targetIfThere(`${folder}/${place}`) ?? '').split('@')
+          const [, fingerprint = '', state] = former
+          const link = `${folder}/${place}`
+          if (id && (state === 'left' || (await isAbandoned(link, id, holds))))
+            leave(link, fingerprint, id)
+        } else if (place.length === 2) {
+          const at = (name: string) => `${folder}/${place}/${name}`
+          for (const name of await abandonedOf(await readdir(`${folder}/${place}`), at)) {
+            const [fingerprint = '', id = ''] = name.split('.')
+            leave(at(name), fingerprint, id)
+          }
+        }
       }
     },
     async expire(nowMs = Date.now()) {
       let removed = 0
-      for (const name of await readdir(folder)) {
-        const link = path.join(folder, name)
-        const stat = statIfThere(link)
-        if (stat && nowMs - stat.mtimeMs > REMEMBER_MS && unlinkIfThere(link)) removed++
+      for (const fingerprint of namesIn(allLeft)) {
+        // A folder is as old as what was last added to it.
+        const stat = statIfThere(leftOf(fingerprint))
+        if (!stat || nowMs - stat.mtimeMs <= REMEMBER_MS) continue
+        for (const id of namesIn(leftOf(fingerprint)))
+          if (unlinkIfThere(leftAt(fingerprint, id))) removed++
+        removeIfEmpty(leftOf(fingerprint))
       }
       return removed
     },

@@ -1,5 +1,5 @@
 // What is done to the spool's file system.
-import { chmod, open, rm } from 'node:fs/promises'
+import { chmod, open, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { start } from '../support/process.ts'
 import { type Doing, type Faults, lasts } from './fault.ts'
@@ -48,7 +48,9 @@ export const spoolFaults: Faults = {
   'spool-read-only': {
     of: 'spool',
     async run(doing) {
+      const carried = path.join(doing.stage.spool, 'unanswered')
       const folders = ['incoming', 'queued', 'unanswered']
+      for (const name of await readdir(carried)) folders.push(`unanswered/${name}`)
       const change = async (mode: number) => {
         for (const name of folders) await chmod(path.join(doing.stage.spool, name), mode)
       }

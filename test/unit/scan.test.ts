@@ -7,6 +7,7 @@ import { reply } from '../../gateway/reply.ts'
 import { createScan } from '../../gateway/scan.ts'
 import { createScanRoom, type ScanRoom } from '../../gateway/scan-room.ts'
 import { createClaims } from '../../gateway/spool/claim.ts'
+import { createHolder } from '../../gateway/spool/holder.ts'
 import { ownIdentity } from '../../gateway/spool/identity.ts'
 import type { Decision, Disposition } from '../../policies/policy.ts'
 import { type Relaying, startRelaying } from '../support/relaying.ts'
@@ -156,10 +157,8 @@ test('past its deadline, or dropped: nobody is asked', async () => {
 /** Somebody died while they scanned it for a second time. */
 async function dieOf({ id }: Envelope): Promise<void> {
   const dead = { ...ownIdentity(), pid: 4_194_303, startedAt: '1' }
-  using claims = createClaims(
-    { incoming: house.spool.incomingPath('.'), holders: house.spool.incomingPath('../holders') },
-    dead,
-  )
+  using holder = createHolder(house.spool.incomingPath('../holders'), dead)
+  using claims = createClaims(house.spool.incomingPath('.'), holder)
   assert.ok(await claims.take(id))
 }
 

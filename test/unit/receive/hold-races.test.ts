@@ -5,6 +5,7 @@ import { after, before, beforeEach, test } from 'node:test'
 import type { Message } from '../../../gateway/message.ts'
 import { createHold } from '../../../gateway/receive/hold.ts'
 import { reply } from '../../../gateway/reply.ts'
+import { createHolder } from '../../../gateway/spool/holder.ts'
 import { ownIdentity } from '../../../gateway/spool/identity.ts'
 import type { LogLine } from '../../../gateway/spool/outcome-log.ts'
 import { createUnanswered } from '../../../gateway/spool/unanswered.ts'
@@ -162,10 +163,11 @@ test('once a retry was answered, the same mail sent on purpose goes out again', 
   const content = fresh()
   const { fingerprint } = (await held.message(['a@example.org'], content)).envelope
   const dead = { pid: 4_194_303, startedAt: '1' }
-  const killed = createUnanswered(path.join(held.config.spool, 'unanswered'), {
+  using holder = createHolder(path.join(held.config.spool, 'holders'), {
     ...ownIdentity(),
     ...dead,
   })
+  const killed = createUnanswered(path.join(held.config.spool, 'unanswered'), holder)
   // A process took custody and was killed before its client heard; the retry comes before anybody adopted that.
   const first = await held.message(['a@example.org'], content)
   await killed.enter(fingerprint, first.envelope.id)

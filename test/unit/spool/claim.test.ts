@@ -6,7 +6,8 @@ import { linkSync, lstatSync } from 'node:fs'
 import { lutimes, mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
-import { createClaims } from '../../../gateway/spool/claim.ts'
+import { createClaims as claimsOf } from '../../../gateway/spool/claim.ts'
+import { createHolder } from '../../../gateway/spool/holder.ts'
 import { newId } from '../../../gateway/spool/id.ts'
 import { ownIdentity, writeIdentity } from '../../../gateway/spool/identity.ts'
 import { temporaryFolder, until } from '../../support/process.ts'
@@ -19,6 +20,19 @@ async function deadIdentity() {
   child.kill('SIGKILL')
   await once(child, 'exit')
   return dead
+}
+
+/** Claims of a process, with the link whose names they are. */
+function createClaims(folder: { incoming: string; holders: string }, own = ownIdentity()) {
+  const holder = createHolder(folder.holders, own)
+  const claims = claimsOf(folder.incoming, holder)
+  return {
+    ...claims,
+    [Symbol.dispose]() {
+      claims[Symbol.dispose]()
+      holder[Symbol.dispose]()
+    },
+  }
 }
 
 /** Folders to lay claims in, empty. */

@@ -6,12 +6,13 @@ import { test } from 'node:test'
 import { createHolder } from '../../../gateway/spool/holder.ts'
 import { temporaryFolder } from '../../support/process.ts'
 
+const ME = { host: 'me', pid: 1, startedAt: '1' }
 const WISH = { usable: () => true, mayBeThere: true }
 
 test('a name whose making was not heard of is known again, where it may be ours', async () => {
   await using folder = await temporaryFolder()
   const at = (name: string) => path.join(folder.path, name)
-  using holder = createHolder(folder.path, 'me:1:1')
+  using holder = createHolder(folder.path, ME)
   const target = holder.put(at('first'), WISH)
   // As NFS leaves it when the answer is lost on the way and the request is sent once more.
   linkSync(at('first'), at('second'))
@@ -23,7 +24,7 @@ test('a name whose making was not heard of is known again, where it may be ours'
 
 test('what no claim may point at is not pointed at again', async () => {
   await using folder = await temporaryFolder()
-  using holder = createHolder(folder.path, 'me:1:1')
+  using holder = createHolder(folder.path, ME)
   const first = holder.put(path.join(folder.path, 'first'), WISH)
   const usable = (target: string) => target !== first
   const second = holder.put(path.join(folder.path, 'second'), { ...WISH, usable })
@@ -39,7 +40,7 @@ test('what processes that died left behind is removed after an hour', async () =
     const then = new Date(Date.now() - ageMs)
     lutimesSync(path.join(folder.path, name), then, then)
   }
-  using holder = createHolder(folder.path, 'me:1:1')
+  using holder = createHolder(folder.path, ME)
   holder.put(path.join(folder.path, 'claim'), WISH)
   const names = readdirSync(folder.path)
   assert.ok(names.includes('young'))
