@@ -43,6 +43,8 @@ export type Envelope = {
 export type Content = {
   path: string
   sizeBytes: number
+  /** All of it, where it is small and has been read already. */
+  octets?: Buffer
 }
 
 export type Message = {

@@ -1,5 +1,5 @@
 // Asks one address of an engine after the other before one deadline, until a verdict comes that the next can't better.
-import type { Deadline } from './deadline.ts'
+import { type Deadline, deadlineOf } from './deadline.ts'
 import type { Engine, EnginePool } from './engine-pool.ts'
 import type { Probe, Verdict } from './scanner.ts'
 
@@ -41,8 +41,10 @@ export async function askInTurn(
     if (!engine) break
     tried.add(engine.address)
     const others = tried.size < all.size
-    const patience = others ? deadline.remainingMs() / 2 : deadline.remainingMs()
-    const cut = AbortSignal.any([deadline.signal, AbortSignal.timeout(Math.ceil(patience))])
+    using part = others
+      ? deadlineOf(Math.ceil(deadline.remainingMs() / 2), deadline.signal)
+      : undefined
+    const cut = part?.signal ?? deadline.signal
     verdict = await ask({ engine, cut, others, again: () => void tried.delete(engine.address) })
     if (verdict.kind !== 'failed' || verdict.failure === 'limit') break
   }

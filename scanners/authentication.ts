@@ -40,7 +40,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       const { envelope, content } = message
       const domain = reversePathDomain(envelope.reversePath)
       if (domain === undefined || !(await fitToVerify(content))) return UNBELIEVED
-      const deadline = deadlineOf(options.deadlineMs ?? DEADLINE_MS, signal)
+      using deadline = deadlineOf(options.deadlineMs ?? DEADLINE_MS, signal)
       const thread = await threads.acquire(deadline.signal)
       if (!thread) return UNBELIEVED
       try {

@@ -1,16 +1,50 @@
 // Reads a message's content, or something out of it, in pieces, no faster than the engine takes them.
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Content } from '../gateway/message.ts'
 import type { EngineSocket } from './engine-socket.ts'
-import { type Octets, windows } from './mime/octets.ts'
+import { inMemory, type Octets, type Scratch, windows } from './mime/octets.ts'
 
 /** What can be sent to an engine: a message, or something out of one. */
 export type Sendable = Content | Octets
 
 const PIECE_BYTES = 65_536
+/** Octets; content up to this size is held in memory while its message is scanned. */
+const HELD_BYTES = 262_144
 /** How long the rest of a reply that came too early is waited for. */
 const EARLY_REPLY_MS = 1_000
+
+/**
+ * Small content is read once, for all scanners of a message. At once and not in the thread pool, whose three trips
+ * cost ten times as much: its file was written moments ago by this host, so it lies in the page cache, or else on a
+ * network mount, where the reader of MIME would wait for it all the same.
+ * Left as it is where it can't be read whole: whoever needs it then finds out why, and fails.
+ */
+export function held(content: Content): Content {
+  if (content.octets || content.sizeBytes > HELD_BYTES) return content
+  try {
+    const octets = readWhole(content)
+    return octets ? { ...content, octets } : content
+  } catch {
+    return content
+  }
+}
+
+function readWhole({ path, sizeBytes }: Content): Buffer | undefined {
+  const file = openSync(path, 'r')
+  try {
+    if (fstatSync(file).size !== sizeBytes) return undefined
+    const octets = Buffer.allocUnsafeSlow(sizeBytes)
+    return readSync(file, octets, 0, sizeBytes, 0) === sizeBytes ? octets : undefined
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Its octets for the reader; there until `scratch` is disposed of. Throws where its file can't be opened. */
+export const octetsOf = ({ path, sizeBytes, octets }: Content, scratch: Scratch): Octets =>
+  octets ? inMemory(octets) : scratch.open(path, sizeBytes)
 
 /** The engine replied, or went, before it had everything: what it said is in the socket. */
 export class CutShort extends Error {}
@@ -37,7 +71,11 @@ export async function* pieces(content: Sendable, socket: EngineSocket): AsyncGen
 
 /** Its octets as they are; more than `sizeBytes` says, or fewer, where the file has changed. */
 export const piecesOf = (content: Sendable): AsyncIterable<Buffer> | Iterable<Buffer> =>
-  'path' in content ? fromFile(content) : windows(content)
+  'path' in content
+    ? content.octets
+      ? windows(inMemory(content.octets))
+      : fromFile(content)
+    : windows(content)
 
 async function* fromFile(content: Content): AsyncGenerator<Buffer> {
   await using file = await open(content.path)

@@ -1,7 +1,7 @@
 // Has an engine look at everything that some mail program would open from a message, each thing as a file of its own.
 import path from 'node:path'
 import type { Content } from '../gateway/message.ts'
-import type { Sendable } from './content.ts'
+import { octetsOf, type Sendable } from './content.ts'
 import { bundle } from './mime/bundle.ts'
 import { type Ending, LIMITS, type Reason } from './mime/limits.ts'
 import { createScratch } from './mime/octets.ts'
@@ -45,7 +45,7 @@ export async function scanLeaves(
   { withMessage, together = true, opensRar }: LeafOptions,
 ): Promise<Verdict> {
   using scratch = createScratch(path.dirname(content.path))
-  const message = scratch.open(content.path, content.sizeBytes)
+  const message = octetsOf(content, scratch)
   const cuts: Range[] = []
   const reading = readLeaves(message, scratch, signal, LIMITS, undefined, cuts)
   const shown: Leaf[] = []

@@ -74,7 +74,7 @@ export async function createRspamd(settings: RspamdSettings): Promise<Scanner> {
   }
 
   async function scan(message: Message, outer: AbortSignal, probe?: Probe): Promise<Finding> {
-    const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
+    using deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
     const probing = probe?.address !== undefined
     const engine = await engines.acquire(deadline.signal, undefined, probing)
     if (!engine && !engines.isTrusted()) return failed('down', 'it has not passed its canary')

@@ -1,5 +1,7 @@
 // Asks all scanners side by side. Every one of them gets its report, whatever it does or fails to do.
 import type { Message } from '../gateway/message.ts'
+import { held } from './content.ts'
+import { deadlineOf } from './deadline.ts'
 import type { Finding, Report, Scanner, Verdict } from './scanner.ts'
 
 /** How long a scanner may take to notice that its deadline has passed, or that it was called off. */
@@ -8,46 +10,42 @@ const GRACE_MS = 250
 /** Never rejects; one report per scanner, in their order. A virus found calls off the others: nothing can outweigh it. */
 export async function scanAll(
   scanners: readonly Scanner[],
-  message: Message,
+  { envelope, content }: Message,
   signal?: AbortSignal,
 ): Promise<Report[]> {
+  const message = { envelope, content: held(content) }
   const calledOff = new AbortController()
-  const stop = signal ? AbortSignal.any([signal, calledOff.signal]) : calledOff.signal
+  const stops = signal ? [calledOff.signal, signal] : [calledOff.signal]
   return Promise.all(
     scanners.map(async scanner => {
-      const report = await scanOne(scanner, message, stop)
+      const report = await scanOne(scanner, message, stops)
       if (report.verdict.kind === 'infected') calledOff.abort(new Error('a virus was found'))
       return report
     }),
   )
 }
 
-async function scanOne(scanner: Scanner, message: Message, stop: AbortSignal): Promise<Report> {
+async function scanOne(
+  scanner: Scanner,
+  message: Message,
+  stops: readonly AbortSignal[],
+): Promise<Report> {
   const startedAt = performance.now()
-  const clock = new AbortController()
-  const signal = AbortSignal.any([stop, clock.signal])
-  const timers: NodeJS.Timeout[] = []
-  let settled = false
+  using deadline = deadlineOf(scanner.deadlineMs, ...stops)
+  const { signal } = deadline
+  let grace: NodeJS.Timeout | undefined
   const late = new Promise<Finding>(resolve => {
     const giveUp = () => {
-      if (settled) return
-      const cause = stop.aborted ? 'called off' : `no verdict in ${scanner.deadlineMs} ms`
+      const isCalledOff = stops.some(stop => stop.aborted)
+      const cause = isCalledOff ? 'called off' : `no verdict in ${scanner.deadlineMs} ms`
       const finding = { verdict: failed('slow', cause) }
-      timers.push(setTimeout(() => resolve(finding), GRACE_MS))
+      grace = setTimeout(() => resolve(finding), GRACE_MS)
     }
     if (signal.aborted) giveUp()
     else signal.addEventListener('abort', giveUp, { once: true })
-    timers.push(
-      setTimeout(
-        () => clock.abort(new DOMException('deadline passed', 'TimeoutError')),
-        scanner.deadlineMs,
-      ),
-    )
   })
-  const asked = ask(scanner, message, signal)
-  const finding = await Promise.race([asked, late])
-  settled = true
-  for (const timer of timers) clearTimeout(timer)
+  const finding = await Promise.race([ask(scanner, message, signal), late])
+  clearTimeout(grace)
   const durationMs = performance.now() - startedAt
   return { scanner: scanner.name, ...finding, durationMs }
 }

@@ -46,7 +46,7 @@ export async function createSpamassassin(settings: SpamassassinSettings): Promis
 
   async function scan(message: Message, outer: AbortSignal, probe?: Probe): Promise<Finding> {
     if (message.content.sizeBytes > settings.maxSizeBytes) return { verdict: TOO_LARGE }
-    const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
+    using deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
     const probing = probe?.address !== undefined
     const engine = await engines.acquire(deadline.signal, undefined, probing)
     if (!engine && !engines.isTrusted())

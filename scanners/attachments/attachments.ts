@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { z } from 'zod'
 import type { Message } from '../../gateway/message.ts'
+import { octetsOf } from '../content.ts'
 import { deadlineOf } from '../deadline.ts'
 import { createBudget, type Ending, LIMITS } from '../mime/limits.ts'
 import { createScratch } from '../mime/octets.ts'
@@ -36,9 +37,10 @@ export function createAttachments(settings: AttachmentsSettings): Scanner {
     name: 'attachments',
     deadlineMs: settings.deadlineMs,
     async scan({ content }: Message, outer) {
-      const { signal } = deadlineOf(settings.deadlineMs, outer, closing.signal)
+      using deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
+      const { signal } = deadline
       using scratch = createScratch(path.dirname(content.path))
-      const octets = scratch.open(content.path, content.sizeBytes)
+      const octets = octetsOf(content, scratch)
       const budget = createBudget(LIMITS, content.sizeBytes, signal)
       const findings = createFindings()
       const look = createLookout({ scratch, budget }, findings.note)

@@ -97,7 +97,7 @@ export async function createClamav(
 
   /** Whatever a mail program would find in the message, and then the message itself, all before one deadline. */
   async function judge({ content }: Message, outer: AbortSignal, probe?: Probe): Promise<Verdict> {
-    const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
+    using deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
     const memory = probe ? REMEMBERS_NOTHING : cache
     const asked = new Set<string>()
     const turns = { pool, addresses: settings.addresses, deadline, probe, causes: CAUSES }

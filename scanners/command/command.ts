@@ -151,7 +151,7 @@ export async function createCommand(name: string, settings: CommandSettings): Pr
     deadlineMs: settings.deadlineMs,
     sees: 'viruses',
     async scan(message, outer, probe) {
-      const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
+      using deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
       const probing = probe?.address !== undefined
       const engine = await pool.acquire(deadline.signal, undefined, probing)
       if (!engine) return { verdict: pool.isTrusted() || probing ? NONE_FREE : NOT_TRUSTED }

@@ -97,7 +97,7 @@ export async function createIcap(
   }
 
   async function judge({ content }: Message, outer: AbortSignal, probe?: Probe): Promise<Verdict> {
-    const deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
+    using deadline = deadlineOf(settings.deadlineMs, outer, closing.signal)
     const whole = await ask(content, deadline, outer, probe)
     if (isFinal(whole)) return whole
     const memory = probe ? REMEMBERS_NOTHING : cache
