@@ -32,17 +32,21 @@ export function journalLines(entry: JournalEntry): string[] {
   return lines
 }
 
-const fits = (line: string) => Buffer.byteLength(line) < LINE_BYTES
+/** A character takes three octets at most; most lines are so short that none has to be counted. */
+const fits = (line: string) => line.length * 3 < LINE_BYTES || Buffer.byteLength(line) < LINE_BYTES
 
-const shortened = (entry: Record<string, unknown>) =>
-  Object.fromEntries(
+const isLong = (value: unknown): value is string =>
+  typeof value === 'string' && value.length > TEXT_LENGTH
+
+function shortened(entry: Record<string, unknown>): Record<string, unknown> {
+  if (!Object.values(entry).some(isLong)) return entry
+  return Object.fromEntries(
     Object.entries(entry).map(([name, value]) => [
       name,
-      typeof value === 'string' && value.length > TEXT_LENGTH
-        ? `${value.slice(0, TEXT_LENGTH)}…`
-        : value,
+      isLong(value) ? `${value.slice(0, TEXT_LENGTH)}…` : value,
     ]),
   )
+}
 
 /** What is left of an entry that fits no other way. */
 const bare = ({ at, event, id }: JournalEntry) => ({ at, event, id, shortened: true })

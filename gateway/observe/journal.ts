@@ -53,6 +53,13 @@ export function createJournal({
   let day = ''
   let descriptor: number | undefined
   let torn = false
+  let last = { ms: Number.NaN, at: '' }
+
+  /** Things happen several at a time, and a time costs as much as the rest of a line. */
+  const timeOf = (ms: number): string => {
+    if (ms !== last.ms) last = { ms, at: new Date(ms).toISOString() }
+    return last.at
+  }
 
   const fileOf = (today: string): number => {
     if (descriptor !== undefined && today === day) return descriptor
@@ -67,12 +74,12 @@ export function createJournal({
 
   return {
     write(event, detail) {
-      const at = new Date(now()).toISOString()
+      const at = timeOf(now())
       for (const line of journalLines({ at, event, ...detail } as JournalEntry)) {
         try {
           // The kernel appends one write as a whole; a line cut short by a full disk is closed off by the next.
-          const text = Buffer.from(torn ? `\n${line}` : line)
-          torn = writeSync(fileOf(at.slice(0, 10)), text) < text.length
+          const text = torn ? `\n${line}` : line
+          torn = writeSync(fileOf(at.slice(0, 10)), text) < Buffer.byteLength(text)
           if (torn) onLost(new Error('the disk took only a part of a line'))
         } catch (error) {
           onLost(error)
