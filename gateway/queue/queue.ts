@@ -3,6 +3,7 @@ import { Queue } from 'bullmq'
 import type { Config } from '../config/schema.ts'
 import type { RelayJob, ScanJob } from './jobs.ts'
 import { connectRedis, PREFIX, whenReady } from './redis.ts'
+import { defineScripts } from './scripts.ts'
 import type { Seal } from './seal.ts'
 
 export const QUEUES = ['scan', 'relay'] as const
@@ -46,6 +47,7 @@ export async function createQueue(
     redis.disconnect()
     throw error
   }
+  defineScripts(redis)
   const open = (name: QueueName) => {
     const queue = new Queue(name, {
       connection: redis,
