@@ -1,11 +1,10 @@
 // Streams DATA to `incoming/<id>.eml`: never whole in memory, never longer than its deadline, gone again if refused.
-import type { FileHandle } from 'node:fs/promises'
-import { type Readable, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import type { Readable } from 'node:stream'
 import { reply } from '../reply.ts'
 import type { IncomingStore } from './answer.ts'
 import type { Refusal } from './command.ts'
-import { ContentCheck, ContentFilter, type ContentLimits, DrainExceeded } from './data.ts'
+import { ContentFile } from './content-file.ts'
+import { ContentCheck, type ContentLimits } from './data.ts'
 
 export type Pace = {
   /** The whole of DATA. */
@@ -32,7 +31,6 @@ const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
 /** At least this much is drained after a refusal, so that small limits still get their reply through. */
 const DRAIN_BYTES = 1024 * 1024
-const WRITE_BUFFER_BYTES = 128 * 1024
 
 const diskRefusal = (error: unknown): Refusal => ({
   ...(NO_ROOM.includes(String((error as NodeJS.ErrnoException)?.code))
@@ -41,66 +39,22 @@ const diskRefusal = (error: unknown): Refusal => ({
   detail: String(error),
 })
 
-/** Without putting the pieces together first: with many large messages at once those copies were most of our memory. */
-async function writeAll(file: FileHandle, pieces: Buffer[]): Promise<void> {
-  let left = pieces
-  while (left.length > 0) {
-    let { bytesWritten } = await file.writev(left)
-    const next = left.findIndex(piece => {
-      if (bytesWritten < piece.length) return true
-      bytesWritten -= piece.length
-      return false
-    })
-    left = next < 0 ? [] : [left[next]?.subarray(bytesWritten) ?? [], left.slice(next + 1)].flat()
-  }
-}
-
-/** Writes to the file until something is refused; a failing disk refuses too, and the client still gets to its dot. */
-class ContentSink extends Writable {
-  readonly #file: FileHandle | undefined
-  readonly #check: ContentCheck
-
-  constructor(file: FileHandle | undefined, check: ContentCheck) {
-    super({ highWaterMark: WRITE_BUFFER_BYTES, decodeStrings: true })
-    this.#file = file
-    this.#check = check
-  }
-
-  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this.#keep(chunks.map(one => one.chunk)).then(done, done)
-  }
-
-  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#keep([chunk]).then(done, done)
-  }
-
-  async #keep(octets: Buffer[]): Promise<null> {
-    if (!this.#file || this.#check.refusal) return null
-    try {
-      await writeAll(this.#file, octets)
-    } catch (error) {
-      this.#check.refusal ??= diskRefusal(error)
-    }
-    return null
-  }
-}
-
-/** Aborts when the pace is not kept. While the disk is behind, the client is not to blame. */
+/** Tells when the pace is not kept, until the returned function is called. A disk that is behind is not the client's fault. */
 function watchPace(
-  filter: ContentFilter,
-  sink: Writable,
+  came: () => number,
+  file: ContentFile,
   pace: Pace,
-  abort: (why: Refusal) => void,
-) {
+  tell: (why: Refusal) => void,
+): () => void {
   let octets = 0
   let diskBehind = false
-  const deadline = setTimeout(() => abort(TOO_LONG), pace.deadlineMs)
+  const deadline = setTimeout(() => tell(TOO_LONG), pace.deadlineMs)
   const rate = setInterval(() => {
-    const came = filter.octets - octets
-    octets += came
-    const behind = diskBehind || sink.writableNeedDrain
-    diskBehind = sink.writableNeedDrain
-    if (!behind && came < (pace.minRate * pace.windowMs) / 1000) abort(TOO_SLOW)
+    const since = came() - octets
+    octets += since
+    const behind = diskBehind || file.full
+    diskBehind = file.full
+    if (!behind && since < (pace.minRate * pace.windowMs) / 1000) tell(TOO_SLOW)
   }, pace.windowMs)
   return () => {
     clearTimeout(deadline)
@@ -108,25 +62,50 @@ function watchPace(
   }
 }
 
-async function stream(
+type End = 'ended' | 'lost' | Refusal
+
+/**
+ * Reads to the end of the content. What is refused is swallowed so that the client gets to its final dot and reads why,
+ * but no more than `drainBytes` of it. By hand: a pipeline cost more than all else that is done to a small message.
+ */
+function take(
   source: Readable,
   check: ContentCheck,
-  file: FileHandle | undefined,
-  options: { pace: Pace; sizeBytes: number },
-): Promise<'ended' | 'lost' | Refusal> {
-  const stop = new AbortController()
-  const sink = new ContentSink(file, check)
-  const filter = new ContentFilter(check, Math.max(DRAIN_BYTES, options.sizeBytes))
-  const calm = watchPace(filter, sink, options.pace, why => stop.abort(why))
-  try {
-    await pipeline(source, filter, sink, { signal: stop.signal })
-    return 'ended'
-  } catch (error) {
-    if (stop.signal.aborted) return stop.signal.reason as Refusal
-    return error instanceof DrainExceeded && check.refusal ? check.refusal : 'lost'
-  } finally {
+  file: ContentFile,
+  { pace, drainBytes }: { pace: Pace; drainBytes: number },
+): Promise<End> {
+  const { promise, resolve } = Promise.withResolvers<End>()
+  let octets = 0
+  let drained = 0
+  const settle = (end: End) => {
     calm()
+    resolve(end)
   }
+  const stop = (why: Refusal) => {
+    settle(why)
+    source.destroy()
+  }
+  const calm = watchPace(() => octets, file, pace, stop)
+  source.on('data', (chunk: Buffer) => {
+    octets += chunk.length
+    if (check.push(chunk)) {
+      file.write(chunk)
+      if (file.full) source.pause()
+      return
+    }
+    drained += chunk.length
+    if (drained > drainBytes && check.refusal) stop(check.refusal)
+  })
+  source.on('end', () => {
+    check.end()
+    settle('ended')
+  })
+  // A client that leaves in the middle destroys its stream: then there never is an 'end'.
+  const lost = () => settle('lost')
+  source.on('error', lost)
+  source.on('close', lost)
+  if (source.destroyed) lost()
+  return promise
 }
 
 /** Takes one message's content into the store. What is not `received` has left nothing behind. Never rejects. */
@@ -138,25 +117,21 @@ export async function receiveContent(
   pace: Pace,
 ): Promise<Received> {
   const check = new ContentCheck(limits)
-  let file: FileHandle | undefined
-  try {
-    file = await store.openContent(id)
-  } catch (error) {
-    check.refusal = diskRefusal(error)
-  }
-  const end = await stream(source, check, file, { pace, sizeBytes: limits.sizeBytes })
-  try {
-    await file?.close()
-  } catch (error) {
-    // NFS tells of a full disk only now.
-    check.refusal ??= diskRefusal(error)
-  }
+  const file = new ContentFile(store.openContent(id), {
+    failed: error => {
+      check.refusal ??= diskRefusal(error)
+    },
+    onRoom: () => source.resume(),
+  })
+  const drainBytes = Math.max(DRAIN_BYTES, limits.sizeBytes)
+  const end = await take(source, check, file, { pace, drainBytes })
+  const made = await file.finish(end === 'ended' && !check.refusal)
   if (end === 'ended' && !check.refusal) {
     const { sizeBytes, eightBit } = check
     return { kind: 'received', sizeBytes, eightBit, sha256: check.sha256() }
   }
   // What cannot be removed now, the sweep removes later.
-  if (file) await store.removeContent(id).catch(() => undefined)
+  if (made) await store.removeContent(id).catch(() => undefined)
   if (end === 'lost') return { kind: 'lost' }
   if (end === 'ended') {
     return check.refusal

@@ -1,6 +1,5 @@
 // Looks at content octet by octet while it streams to disk: line ends, NUL, size, the header section's limits, hash.
 import { createHash } from 'node:crypto'
-import { Transform, type TransformCallback } from 'node:stream'
 import { reply } from '../reply.ts'
 import type { Refusal } from './command.ts'
 
@@ -152,40 +151,5 @@ export class ContentCheck {
 
   #fault(): Refusal {
     return this.#nul ? REFUSALS.nul : REFUSALS.bareNewline
-  }
-}
-
-/** More was sent after the refusal than is drained for politeness. */
-export class DrainExceeded extends Error {}
-
-/**
- * Passes content on as long as nothing is refused, then swallows up to `drainBytes` so that the client
- * gets to its final dot and reads why; after that it fails with DrainExceeded.
- */
-export class ContentFilter extends Transform {
-  /** All that came, kept or not. */
-  octets = 0
-  readonly #check: ContentCheck
-  #drainBytes: number
-
-  constructor(check: ContentCheck, drainBytes: number) {
-    super({ highWaterMark: 64 * 1024 })
-    this.#check = check
-    this.#drainBytes = drainBytes
-  }
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.octets += chunk.length
-    if (this.#check.push(chunk)) {
-      done(null, chunk)
-      return
-    }
-    this.#drainBytes -= chunk.length
-    done(this.#drainBytes < 0 ? new DrainExceeded() : null)
-  }
-
-  override _flush(done: TransformCallback): void {
-    this.#check.end()
-    done()
   }
 }

@@ -1,5 +1,5 @@
 // Names a message by what a client's retry of it has in common with the first try.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { clientNetwork } from './limits.ts'
 
 /**
@@ -8,5 +8,5 @@ import { clientNetwork } from './limits.ts'
  */
 export function fingerprint(client: string, reversePath: string, sha256: string): string {
   const named = [clientNetwork(client), reversePath, sha256].join('\0')
-  return createHash('sha256').update(named).digest('hex').slice(0, 40)
+  return hash('sha256', named).slice(0, 40)
 }

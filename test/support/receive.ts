@@ -1,6 +1,7 @@
 // A real createReceive on free ports with a store in a temporary folder, directories of a list, and a hold as told.
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Config, configSchema } from '../../gateway/config/schema.ts'
 import type { Message } from '../../gateway/message.ts'
 import type { Answer, HoldDot, IncomingStore } from '../../gateway/receive/answer.ts'
@@ -19,6 +20,28 @@ export function folderStore(folder: string): IncomingStore {
     contentPath,
     openContent: (id): Promise<FileHandle> => open(contentPath(id), 'wx'),
     removeContent: id => rm(contentPath(id), { force: true }),
+  }
+}
+
+/** A store whose disk takes `writeMs` for each write, of a part only as the system may, and counts them in `told`. */
+export function slowStore(
+  store: IncomingStore,
+  writeMs: number,
+  told: { writes: number } = { writes: 0 },
+): IncomingStore {
+  return {
+    ...store,
+    async openContent(id) {
+      const file = await store.openContent(id)
+      const write = file.writev.bind(file)
+      const slowly = async (pieces: readonly NodeJS.ArrayBufferView[]) => {
+        told.writes++
+        await sleep(writeMs)
+        return await write(pieces.length > 1 ? pieces.slice(0, -1) : pieces)
+      }
+      file.writev = slowly as typeof file.writev
+      return file
+    },
   }
 }
 

@@ -3,13 +3,12 @@ import assert from 'node:assert/strict'
 import { open, stat } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { IncomingStore } from '../../../gateway/receive/answer.ts'
 import { fingerprint } from '../../../gateway/receive/fingerprint.ts'
 import { reply } from '../../../gateway/reply.ts'
 import type { Check } from '../../../policies/policy.ts'
 import { connectSmtp, type SmtpClient } from '../../support/client.ts'
 import { until } from '../../support/process.ts'
-import { type Ground, receiveConfig, startReceive } from '../../support/receive.ts'
+import { type Ground, receiveConfig, slowStore, startReceive } from '../../support/receive.ts'
 
 async function envelope(ground: Ground, command = 'DATA'): Promise<SmtpClient> {
   const client = await connectSmtp({ port: ground.port })
@@ -18,16 +17,6 @@ async function envelope(ground: Ground, command = 'DATA'): Promise<SmtpClient> {
   await client.command('RCPT TO:<user@example.org>')
   if (command !== '') assert.equal((await client.command(command)).code, 354)
   return client
-}
-
-const slowly = (openContent: IncomingStore['openContent']) => async (id: string) => {
-  const file = await openContent(id)
-  const write = file.writeFile.bind(file)
-  file.writeFile = async octets => {
-    await sleep(20)
-    return await write(octets)
-  }
-  return file
 }
 
 const nobodyLeft = (ground: Ground) =>
@@ -107,7 +96,7 @@ describe('a session', { concurrency: 6 }, () => {
     await using ground = await startReceive({
       config: big,
       until: promise,
-      change: ({ store }) => ({ store: { ...store, openContent: slowly(store.openContent) } }),
+      change: ({ store }) => ({ store: slowStore(store, 20) }),
     })
     using client = await envelope(ground)
     await client.writeContent(Buffer.from(`a: b\r\n\r\n${`${'x'.repeat(98)}\r\n`.repeat(30_000)}`))
