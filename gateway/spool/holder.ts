@@ -9,8 +9,8 @@ import { type Identity, writeIdentity } from './identity.ts'
 const LATE_MS = 30_000
 /** What was not renewed for this long belonged to a process that died. A living one whose link is removed makes another. */
 const LEFT_BEHIND_MS = 3_600_000
-/** The file system takes no second name of a symbolic link, or not from us. */
-const NEVER = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EINVAL']
+/** The file system takes no second name of a file or symbolic link, or not from us. */
+export const NO_SECOND_NAME = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EINVAL']
 /** It has as many names as the file system allows (ext4: 65,000), or somebody removed it. */
 const NOT_THIS = ['EMLINK', 'ENOENT']
 
@@ -108,7 +108,7 @@ export function createHolder(folder: string, own: Identity): Holder {
           // An answer lost on the network (NFS) makes the second try of the same link find the first.
           if (code === 'EEXIST')
             return mayBeThere && targetIfThere(claim) === target ? target : undefined
-          if (NEVER.includes(code)) never = true
+          if (NO_SECOND_NAME.includes(code)) never = true
           else if (again || !NOT_THIS.includes(code)) throw error
           retire()
         }

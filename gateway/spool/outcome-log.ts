@@ -1,4 +1,6 @@
 // The outcome log `<id>.log`: what became of each recipient, one JSON line each, appended by the holder of the claim only.
+//
+// A file of its own has nothing but those. In one that messages share, each line begins with its message's id and a space.
 import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs'
 import type { RelayOutcome } from '../outcome.ts'
 import type { Plan } from '../queue/jobs.ts'
@@ -81,26 +83,48 @@ function parse(line: string): LogLine | undefined {
 }
 
 /** The state of a log that need not be there. */
-export const readLog = (path: string): LogState => readLines(textIfThere(path) ?? '')
+export const readLog = (path: string, id: string): LogState =>
+  readLines(linesOf(textIfThere(path) ?? '', id))
 
-/** Appends lines in one write; the caller makes them durable where they must be. Says whether they are the first. */
-export function appendLog(path: string, lines: readonly LogLine[]): boolean {
+/** JSON begins with a brace, an id never does. */
+const MARK = 'm'
+
+/** Lines as they are in a file that messages share. */
+export const markedLines = (id: string, lines: readonly LogLine[]): string =>
+  lines.map(line => `${id} ${JSON.stringify(line)}\n`).join('')
+
+/** A message's lines in the text of its log, as they are in a file of its own. */
+export function linesOf(text: string, id: string): string {
+  if (!text.startsWith(MARK)) return text
+  const start = `${id} `
+  let own = ''
+  for (const line of text.split('\n'))
+    if (line.startsWith(start)) own += `${line.slice(start.length)}\n`
+  return own
+}
+
+/**
+ * Appends lines in one write; the caller makes them durable where they must be. Says whether they are the first; undefined
+ * where messages share the file, and nothing was written.
+ */
+export function appendOwn(path: string, lines: readonly LogLine[]): boolean | undefined {
   const file = openSync(path, 'a+', 0o640)
   try {
     const text = lines.map(line => `${JSON.stringify(line)}\n`).join('')
     const { size } = fstatSync(file)
-    writeFileSync(file, endsMidLine(file, size) ? `\n${text}` : text)
+    if (size > 0 && byteAt(file, 0) === MARK) return undefined
+    const midLine = size > 0 && byteAt(file, size - 1) !== '\n'
+    writeFileSync(file, midLine ? `\n${text}` : text)
     return size === 0
   } finally {
     closeSync(file)
   }
 }
 
-function endsMidLine(file: number, size: number): boolean {
-  if (size === 0) return false
-  const last = Buffer.alloc(1)
-  readSync(file, last, 0, 1, size - 1)
-  return last[0] !== 10
+function byteAt(file: number, position: number): string {
+  const byte = Buffer.alloc(1)
+  readSync(file, byte, 0, 1, position)
+  return byte.toString('latin1')
 }
 
 /** What a delivery said of one recipient, as log lines. */

@@ -16,7 +16,8 @@ import {
 import { createHolder } from './holder.ts'
 import { isId, newId } from './id.ts'
 import type { Identity } from './identity.ts'
-import { appendLog, type LogLine, type LogState, readLog } from './outcome-log.ts'
+import { type LogLine, type LogState, readLog } from './outcome-log.ts'
+import { createOutcomeLogs } from './shared-log.ts'
 import { createSharedSync } from './shared-sync.ts'
 import { createUnanswered, type Unanswered } from './unanswered.ts'
 
@@ -83,6 +84,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   const holder = createHolder(place('holders'), options.identity)
   const claims = createClaims(place('incoming'), holder)
 
+  const logs = createOutcomeLogs(place('holders'))
   const syncIncoming = createSharedSync(place('incoming'))
   const syncQueued = createSharedSync(place('queued'))
 
@@ -102,6 +104,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   async function takeCustody(envelope: Envelope): Promise<void> {
     const { id } = envelope
     const aside = incomingPath(`${id}.envelope`)
+    // The file of its log may have other names: what is fsynced is the file, and the name with the folder.
     const [logged] = await Promise.all([syncIfThere(logPath(id)), syncPath(contentPath(id))])
     await syncIncoming()
     await writeDurably(aside, JSON.stringify({ version: 1, envelope }))
@@ -160,9 +163,10 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
       const file = statIfThere(contentPath(id))
       return file && { path: contentPath(id), sizeBytes: file.size }
     },
-    log: async id => readLog(logPath(id)),
+    log: async id => readLog(logPath(id), id),
     async append(id, lines) {
-      const isNew = appendLog(logPath(id), lines)
+      const mayShare = !(await inCustody(id))
+      const isNew = await logs.append(logPath(id), { id, mayShare }, lines)
       if (await inCustody(id)) await syncNewLog(id, isNew)
     },
     takeCustody,
@@ -188,6 +192,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     [Symbol.dispose]() {
       claims[Symbol.dispose]()
       holder[Symbol.dispose]()
+      logs[Symbol.dispose]()
     },
   }
 }

@@ -177,10 +177,11 @@ test('only old files without envelope and claim go; a log stays for a day', asyn
   const remembered = await house.message()
   const forgotten = await house.message()
   const young = await house.message()
-  for (const { id } of [remembered, forgotten])
-    await house.spool.append(id, [
-      { kind: 'end', at: 1, recipient: 'a@example.org', end: 'relayed' },
-    ])
+  await house.spool.append(remembered.id, [
+    { kind: 'end', at: 1, recipient: 'a@example.org', end: 'relayed' },
+  ])
+  // In a file of its own: files that logs share are as old as the youngest of them.
+  await house.spool.append(forgotten.id, [deferred(Date.now() - 26 * HOUR_MS)])
   await writeFile(house.spool.incomingPath(`${orphan.id}.envelope`), '{')
   for (const name of await house.spool.incoming())
     if (!name.startsWith(young.id) && !name.endsWith('.claim'))
