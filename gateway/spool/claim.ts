@@ -5,7 +5,6 @@
 // wins; the chain from the head decides. A token is a process's, until a claim with it was broken: from then on it has
 // another, so that what a crash leaves of a chain misleads nobody.
 import { lutimes } from 'node:fs/promises'
-import path from 'node:path'
 import { inTheEnd, linkIfFree, statIfThere, targetIfThere, unlinkIfThere } from './disk.ts'
 import type { Holder } from './holder.ts'
 import { liveness, readIdentity } from './identity.ts'
@@ -49,7 +48,7 @@ export function createClaims(incoming: string, holder: Holder): Claims {
   /** What we have, by the message; until its link is gone. */
   const mine = new Map<string, { link: string }>()
 
-  const headOf = (id: string) => path.join(incoming, `${id}.claim`)
+  const headOf = (id: string) => `${incoming}/${id}.claim`
   // The token is the part of the target that also names the next link of the chain.
   const nextOf = (id: string, target: string) =>
     `${headOf(id)}.${target.slice(target.lastIndexOf('@') + 1)}`
@@ -71,7 +70,7 @@ export function createClaims(incoming: string, holder: Holder): Claims {
     const chain: { link: string; target: string }[] = []
     let link = headOf(id)
     while (chain.length < LONGEST_CHAIN) {
-      const target = targetIfThere(link)
+      const target = statIfThere(link) && targetIfThere(link)
       if (target === undefined) break
       chain.push({ link, target })
       link = nextOf(id, target)
@@ -81,6 +80,9 @@ export function createClaims(incoming: string, holder: Holder): Claims {
 
   // By its place too: everything of ours looks the same.
   const isLast = (id: string, link: string, target: string) => {
+    // Mostly nobody died before.
+    if (link === headOf(id))
+      return targetIfThere(link) === target && statIfThere(nextOf(id, target)) === undefined
     const last = chainOf(id).at(-1)
     return last?.link === link && last.target === target
   }
@@ -106,7 +108,7 @@ export function createClaims(incoming: string, holder: Holder): Claims {
       release: () =>
         give(() => {
           // The head goes first: without it the rest of the chain means nothing to anybody.
-          for (const part of chainOf(id)) unlinkIfThere(part.link)
+          for (const part of deaths === 0 ? [entry] : chainOf(id)) unlinkIfThere(part.link)
         }),
       pass: () => give(() => unlinkIfThere(link)),
     }

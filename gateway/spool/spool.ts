@@ -1,7 +1,6 @@
 // The spool: where content, claim and outcome log of a message lie, and what "in custody" means on disk.
 import { renameSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, statfs, writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import type { Content, Envelope, Recipient } from '../message.ts'
 import { type Claims, createClaims } from './claim.ts'
 import {
@@ -73,14 +72,15 @@ export type SpoolOptions = {
 /** Opens a spool, making its folders where they are missing. */
 export async function createSpool(options: SpoolOptions): Promise<Spool> {
   const { folder } = options
-  const place = (name: string) => path.join(folder, name)
+  const place = (name: string) => `${folder}/${name}`
   for (const name of ['incoming', 'queued', 'corrupt', 'unanswered', 'holders'])
     await mkdir(place(name), { recursive: true, mode: 0o750 })
 
-  const incomingPath = (name: string) => path.join(folder, 'incoming', name)
+  const incomingPath = (name: string) => `${folder}/incoming/${name}`
   const contentPath = (id: string) => incomingPath(`${id}.eml`)
   const logPath = (id: string) => incomingPath(`${id}.log`)
-  const envelopePath = (id: string) => path.join(folder, 'queued', `${id}.json`)
+  const asidePath = (id: string) => incomingPath(`${id}.envelope`)
+  const envelopePath = (id: string) => `${folder}/queued/${id}.json`
   const holder = createHolder(place('holders'), options.identity)
   const claims = createClaims(place('incoming'), holder)
 
@@ -92,18 +92,17 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
 
   async function setAside(name: string, cause: string): Promise<void> {
     const mark = Date.now().toString(36)
-    const corrupt = (file: string) => path.join(folder, 'corrupt', `${file}.${mark}`)
+    const corrupt = (file: string) => `${folder}/corrupt/${file}.${mark}`
     const id = idIn(name)
     // The envelope goes last: until then the sweep leaves the others alone.
     for (const file of id === undefined ? [] : [`${id}.eml`, `${id}.log`])
       await renameIfThere(incomingPath(file), corrupt(file))
-    if (await renameIfThere(path.join(folder, 'queued', name), corrupt(name)))
-      options.corrupted(name, cause)
+    if (await renameIfThere(place(`queued/${name}`), corrupt(name))) options.corrupted(name, cause)
   }
 
   async function takeCustody(envelope: Envelope): Promise<void> {
     const { id } = envelope
-    const aside = incomingPath(`${id}.envelope`)
+    const aside = asidePath(id)
     // The file of its log may have other names: what is fsynced is the file, and the name with the folder.
     const [logged] = await Promise.all([syncIfThere(logPath(id)), syncPath(contentPath(id))])
     await syncIncoming()
@@ -136,7 +135,8 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   async function removeHeld(id: string): Promise<void> {
     unlinkIfThere(contentPath(id))
     unlinkIfThere(logPath(id))
-    unlinkIfThere(incomingPath(`${id}.envelope`))
+    // Only custody that could not be taken leaves it.
+    if (statIfThere(asidePath(id))) unlinkIfThere(asidePath(id))
   }
 
   async function queued(): Promise<Queued[]> {
@@ -145,7 +145,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
       // NFS keeps a file that is open elsewhere when it is removed as `.nfs…`.
       if (name.startsWith('.')) continue
       const id = idIn(name)
-      const file = statIfThere(path.join(folder, 'queued', name))
+      const file = statIfThere(place(`queued/${name}`))
       if (id !== undefined && file?.isFile()) found.push({ id, modifiedAt: file.mtimeMs })
       else if (file) await setAside(name, 'not an envelope of ours')
     }
