@@ -49,24 +49,38 @@ export const octetsOf = ({ path, sizeBytes, octets }: Content, scratch: Scratch)
 /** The engine replied, or went, before it had everything: what it said is in the socket. */
 export class CutShort extends Error {}
 
+/** What is left to be sent of a content; to be disposed of, since its file may be open. */
+export type Pieces = AsyncDisposable & {
+  /** Undefined at the end. */
+  next(): Promise<Buffer | undefined>
+}
+
 /**
- * The content in pieces; between two of them the socket's reply, if any, has been read and its buffer emptied.
+ * The content in pieces; before each of them the socket's reply, if any, has been read and its buffer emptied.
  * Ends only when all of it was sent: half a message must never count as scanned. So it throws `CutShort` where the
  * engine replies before its time, and another error where the content can't be read or isn't as long as it should be.
  */
-export async function* pieces(content: Sendable, socket: EngineSocket): AsyncGenerator<Buffer> {
+export function piecesFor(content: Sendable, socket: EngineSocket): Pieces {
+  const all = piecesOf(content)
+  const each = Symbol.asyncIterator in all ? all[Symbol.asyncIterator]() : all[Symbol.iterator]()
   let sent = 0
-  for await (const piece of piecesOf(content)) {
-    // A turn of the loop lets an engine's "too long, I'm closing" be read before we write into a closed socket.
-    await turn()
-    await socket.drained()
-    await expectSilence(socket)
-    sent += piece.length
-    yield piece
+  return {
+    async next() {
+      const { value: piece, done } = await each.next()
+      if (!done) {
+        // A turn of the loop lets an engine's "too long, I'm closing" be read before we write into a closed socket.
+        await turn()
+        await socket.drained()
+        sent += piece.length
+      } else if (sent !== content.sizeBytes)
+        throw new Error(`it has ${sent} octets instead of ${content.sizeBytes}`)
+      if (socket.destroyed || socket.readableEnded || socket.bytesRead > 0) await lastWords(socket)
+      return done ? undefined : piece
+    },
+    async [Symbol.asyncDispose]() {
+      await each.return?.()
+    },
   }
-  if (sent !== content.sizeBytes)
-    throw new Error(`it has ${sent} octets instead of ${content.sizeBytes}`)
-  await expectSilence(socket)
 }
 
 /** Its octets as they are; more than `sizeBytes` says, or fewer, where the file has changed. */
@@ -89,8 +103,7 @@ async function* fromFile(content: Content): AsyncGenerator<Buffer> {
   }
 }
 
-async function expectSilence(socket: EngineSocket): Promise<void> {
-  if (!socket.destroyed && !socket.readableEnded && socket.bytesRead === 0) return
+async function lastWords(socket: EngineSocket): Promise<never> {
   await Promise.race([socket.ended, sleep(EARLY_REPLY_MS, undefined, { ref: false })])
   throw new CutShort('the engine did not take everything')
 }

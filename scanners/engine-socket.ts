@@ -67,6 +67,15 @@ export class EngineSocket extends net.Socket {
     super._writev?.(chunks, error => this.#written(error, done))
   }
 
+  // What is written in one turn of the loop, a command, a length and a piece, goes out in one system call.
+  override write(chunk: string | Buffer): boolean {
+    if (this.writableCorked === 0) {
+      this.cork()
+      setImmediate(() => this.uncork())
+    }
+    return super.write(chunk)
+  }
+
   #written(error: Error | null | undefined, done: Written): void {
     if (!error) {
       done()

@@ -1,7 +1,7 @@
 // Asks SpamAssassin's spamd for a spam score, over its own protocol.
 import { z } from 'zod'
 import type { Message } from '../gateway/message.ts'
-import { CutShort, pieces } from './content.ts'
+import { CutShort, piecesFor } from './content.ts'
 import { calledOff, deadlineOf } from './deadline.ts'
 import { createEnginePool } from './engine-pool.ts'
 import { type EngineSocket, openEngine, parseEngineAddress } from './engine-socket.ts'
@@ -98,7 +98,8 @@ async function ask(address: string, message: Message, signal: AbortSignal): Prom
   const { content } = message
   const reply = await converse(address, signal, async socket => {
     socket.write(`SYMBOLS SPAMC/1.5\r\nContent-length: ${content.sizeBytes}\r\n\r\n`)
-    for await (const piece of pieces(content, socket)) socket.write(piece)
+    await using pieces = piecesFor(content, socket)
+    for (let piece = await pieces.next(); piece; piece = await pieces.next()) socket.write(piece)
   })
   if (signal.aborted) return failed('slow', 'no verdict before the deadline')
   if (reply.unreadable !== undefined) return failed('garbled', reply.unreadable)

@@ -5,7 +5,7 @@
 // waits for that socket; and its result counts only together with the octets clamd really sent.
 import { Readable } from 'node:stream'
 import NodeClam from 'clamscan'
-import { CutShort, pieces, type Sendable } from '../content.ts'
+import { CutShort, type Pieces, piecesFor, type Sendable } from '../content.ts'
 import { type EngineSocket, openEngine, parseEngineAddress } from '../engine-socket.ts'
 import type { Verdict } from '../scanner.ts'
 import { type ClamscanResult, judgeReply } from './reply.ts'
@@ -46,10 +46,7 @@ export async function createClamd(address: string): Promise<Clamd> {
       try {
         if (socket.destroyed)
           return { verdict: signal.aborted ? tooSlow() : lost(socket), interrupted: false }
-        source = Readable.from(pieces(content, socket), {
-          objectMode: false,
-          highWaterMark: 1,
-        })
+        source = streamOf(piecesFor(content, socket))
         const told = await conversation(lend(socket), socket, source)
         if (signal.aborted) return { verdict: tooSlow(), interrupted: false }
         if (told.unreadable !== undefined)
@@ -75,6 +72,24 @@ export async function createClamd(address: string): Promise<Clamd> {
     },
   }
 }
+
+/** One piece at a time; a stream made from a generator costs five times as much. */
+const streamOf = (pieces: Pieces): Readable =>
+  new Readable({
+    highWaterMark: 1,
+    read() {
+      pieces.next().then(
+        piece => this.push(piece ?? null),
+        error => this.destroy(error),
+      )
+    },
+    destroy(error, done) {
+      pieces[Symbol.asyncDispose]().then(
+        () => done(error),
+        () => done(error),
+      )
+    },
+  })
 
 type Told = { result?: ClamscanResult; unreadable?: string }
 
