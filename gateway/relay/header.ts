@@ -2,7 +2,9 @@
 import net from 'node:net'
 import type { Envelope } from '../message.ts'
 
-const FORGED = 'x-sallyport-'
+const FORGED = Buffer.from('x-sallyport-')
+const FORGED_LOUD = Buffer.from('X-SALLYPORT-')
+const [TAB, LF, CR, SPACE] = [0x09, 0x0a, 0x0d, 0x20]
 /** RFC 5322 §2.1.1, without CRLF. */
 const LONGEST_LINE = 998
 
@@ -65,31 +67,35 @@ export function createHeaderFilter(): HeaderFilter {
 
   const walk = (data: Buffer, ended: boolean): Buffer[] => {
     const kept: Buffer[] = []
+    let from = 0
+    const keepUntil = (end: number) => {
+      if (end > from) kept.push(data.subarray(from, end))
+    }
     let at = 0
-    while (at < data.length && !done) {
+    while (at < data.length) {
       if (atLineStart) {
-        const line = judgeLine(data.subarray(at, at + FORGED.length), ended)
+        const line = judgeLine(data, at, ended)
         if (line === 'undecided') {
           held = data.subarray(at)
-          return kept
+          break
         }
         if (line === 'blank') {
           done = true
+          at = data.length
           break
         }
         if (line !== 'continuation') removing = line === 'forged'
       }
-      const newline = data.indexOf(0x0a, at)
+      const newline = data.indexOf(LF, at)
       const end = newline < 0 ? data.length : newline + 1
-      if (!removing) {
-        const piece = data.subarray(at, end)
-        eightBit ||= piece.some(octet => octet > 127)
-        keep(kept, data, at, piece)
-      }
+      if (removing) {
+        keepUntil(at)
+        from = end
+      } else eightBit ||= isEightBit(data, at, end)
       atLineStart = newline >= 0
       at = end
     }
-    if (at < data.length) keep(kept, data, at, data.subarray(at))
+    keepUntil(at)
     return kept
   }
 
@@ -114,21 +120,28 @@ export function createHeaderFilter(): HeaderFilter {
   }
 }
 
-/** Adds a piece of `data` that starts at `at`, as part of the piece before it where the two touch. */
-function keep(kept: Buffer[], data: Buffer, at: number, piece: Buffer): void {
-  const last = kept.at(-1)
-  if (last !== undefined && last.byteOffset + last.length === data.byteOffset + at) {
-    kept[kept.length - 1] = data.subarray(at - last.length, at + piece.length)
-  } else kept.push(piece)
+/** Whether any of these octets is above 127. */
+export function isEightBit(data: Buffer, from = 0, end = data.length): boolean {
+  for (let at = from; at < end; at++) if ((data[at] as number) > 127) return true
+  return false
 }
 
 type Line = 'blank' | 'continuation' | 'forged' | 'other' | 'undecided'
 
-function judgeLine(start: Buffer, ended: boolean): Line {
-  const text = start.toString('latin1').toLowerCase()
-  if (text.startsWith('\n') || text.startsWith('\r\n')) return 'blank'
-  if (text.startsWith(' ') || text.startsWith('\t')) return 'continuation'
-  if (text === FORGED) return 'forged'
-  const mayBecome = text === '\r' || FORGED.startsWith(text)
-  return mayBecome && !ended ? 'undecided' : 'other'
+/** What kind of line begins at `at`; undecided only where `data` ends too soon and more is to come. */
+function judgeLine(data: Buffer, at: number, ended: boolean): Line {
+  const tooShort = ended ? 'other' : 'undecided'
+  const first = data[at]
+  if (first === LF) return 'blank'
+  if (first === CR) {
+    if (at + 1 === data.length) return tooShort
+    return data[at + 1] === LF ? 'blank' : 'other'
+  }
+  if (first === SPACE || first === TAB) return 'continuation'
+  for (let i = 0; i < FORGED.length; i++) {
+    const octet = data[at + i]
+    if (octet === undefined) return tooShort
+    if (octet !== FORGED[i] && octet !== FORGED_LOUD[i]) return 'other'
+  }
+  return 'forged'
 }

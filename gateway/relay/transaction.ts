@@ -1,7 +1,8 @@
 // One mail transaction on an open connection: what was answered to what, and whether the final dot may have been sent.
 import type { Connection } from './connection.ts'
+import { createFeed } from './feed.ts'
 import { createReplyReader, type ServerReply } from './replies.ts'
-import type { Gate, Source } from './source.ts'
+import type { Source } from './source.ts'
 import type { Timeouts } from './timeouts.ts'
 
 export type TransactionOptions = {
@@ -81,7 +82,7 @@ export function transact(connection: Connection, options: TransactionOptions): P
       d.reusable =
         ended.kind === 'answered' && d.dotSent && d.dots.at(-1)?.code !== 421 && connection.alive()
       if (ended.kind !== 'answered') connection.close()
-      stream.destroy()
+      feed.stop()
       resolve(d)
     }
     const late = (what: string) => () => end({ kind: 'timeout', detail: `timeout ${what}` })
@@ -96,7 +97,7 @@ export function transact(connection: Connection, options: TransactionOptions): P
       // RFC 5321 has no reply before the final dot: whatever it means, we can't go on.
       if (d.dots.length > 0 && !d.dotSent) end(answeredTooSoon(d))
     })
-    const gate: Gate = {
+    const feed = createFeed(options.source, {
       refusal: () => (d.data?.code === 354 ? undefined : `DATA answered with ${d.data?.text}`),
       progress() {
         deadline.set(timeouts.chunkMs, late('while sending content'))
@@ -109,14 +110,13 @@ export function transact(connection: Connection, options: TransactionOptions): P
           d.dotSent = true
           contentDeadline.clear()
           deadline.set(timeouts.finalMs, late('after the final dot'))
+          // What comes now, the final dot with it, leaves in one segment.
+          socket.cork()
+          setImmediate(() => socket.uncork())
         }
         return may
       },
-    }
-    const stream = options.source.stream(gate)
-    stream.on('error', (error: Error) => {
-      const kind = gate.refusal() === undefined ? 'content' : 'lost'
-      end({ kind, detail: error.message })
+      failed: (kind, detail) => end({ kind, detail }),
     })
     deadline.set(timeouts.commandMs, late('after MAIL'))
     contentDeadline.set(timeouts.commandMs * 2 + timeouts.contentMs, late('in all'))
@@ -131,7 +131,7 @@ export function transact(connection: Connection, options: TransactionOptions): P
       size: options.source.sizeBytes,
       use8BitMime: options.eightBit,
     }
-    smtp.send(envelope, stream, error => {
+    smtp.send(envelope, feed.message, error => {
       const detail = error?.message.replace(/\s+/g, ' ').slice(0, 500) ?? ''
       if (isComplete(d, options)) end({ kind: 'answered', detail })
       else end({ kind: 'lost', detail: detail || 'the replies do not fit the commands' })

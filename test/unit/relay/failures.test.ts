@@ -113,7 +113,7 @@ test('mayFinish says no, or fails: no final dot, and nobody else is tried', asyn
   assert.equal(hop.received.length, 0)
 })
 
-test('mayFinish is asked after the content and before the dot', async () => {
+test('mayFinish is asked before the last of the content and the dot', async () => {
   await using hop = await startNextHop({ extensions: [] })
   await using bench = await startBench()
   let commands: string[] = []
