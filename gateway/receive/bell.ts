@@ -11,21 +11,22 @@ export function createBell(): Bell {
   let wake: (() => void) | undefined
   return {
     ring() {
-      rung = true
-      wake?.()
+      if (wake) wake()
+      else rung = true
     },
-    async wait(timeoutMs) {
-      if (!rung) {
-        await new Promise<void>(resolve => {
-          const timer = setTimeout(resolve, Math.max(0, timeoutMs))
-          wake = () => {
-            clearTimeout(timer)
-            resolve()
-          }
-        })
+    wait(timeoutMs) {
+      if (rung) {
+        rung = false
+        return Promise.resolve()
       }
-      wake = undefined
-      rung = false
+      return new Promise(resolve => {
+        const timer = setTimeout(() => wake?.(), Math.max(0, timeoutMs))
+        wake = () => {
+          wake = undefined
+          clearTimeout(timer)
+          resolve()
+        }
+      })
     },
   }
 }

@@ -8,7 +8,7 @@ import {
   type Conclusion,
   DELIVERED,
   forgotten,
-  type HoldOptions,
+  type Holding,
   NOT_NOW,
 } from './conclusion.ts'
 import { intoCustody, refuseIfFree, refuseNow } from './let-go.ts'
@@ -23,7 +23,7 @@ const CUSTODY_RETRY_MS = 5000
 const CLAIM_RETRY_MS = 25
 
 export async function carry(
-  options: HoldOptions,
+  options: Holding,
   what: { envelope: Envelope; partly: boolean },
   gone: AbortSignal,
 ): Promise<Conclusion> {
@@ -40,13 +40,15 @@ export async function carry(
     carried.hint = hint.kind === 'reject' && what.partly ? { ...hint, kind: 'hold' } : hint
     bell.ring()
   })
-  const endings = [gone, options.stopping]
-  for (const ending of endings) ending.addEventListener('abort', bell.ring)
+  const unheard = options.onEnd(gone, bell.ring)
+  const unstopped = options.onEnd(options.stopping, bell.ring)
+  if (gone.aborted || options.stopping.aborted) bell.ring()
   try {
     return await ask(carried)
   } finally {
     deaf()
-    for (const ending of endings) ending.removeEventListener('abort', bell.ring)
+    unheard()
+    unstopped()
   }
 }
 
@@ -72,6 +74,7 @@ async function ask(carried: Carried): Promise<Conclusion> {
     // It may have been added after all: then a worker has it, or had it, and is waited for.
     const refused = await refuseIfFree(carried, NOT_NOW)
     if (refused) return refused
+    carried.bell.ring()
   }
   return waitForOutcome(carried, carried.startedAt + holdMs)
 }
@@ -79,7 +82,10 @@ async function ask(carried: Carried): Promise<Conclusion> {
 async function waitForOutcome(carried: Carried, holdUntil: number): Promise<Conclusion> {
   const { options, envelope, gone, bell, startedAt } = carried
   let custodyAt = holdUntil
+  let look = LOOK_MS
   for (;;) {
+    // Nothing can have happened to a message that was just asked for, unless it rang.
+    await bell.wait(Math.min(look, Math.max(0, custodyAt - performance.now())))
     if (gone.aborted) return clientLost(carried)
     const config = options.config()
     const log = await options.spool.log(envelope.id)
@@ -99,8 +105,7 @@ async function waitForOutcome(carried: Carried, holdUntil: number): Promise<Conc
       if (now - startedAt > LONGEST_HOLD_MS - CUSTODY_RETRY_MS) return refuseNow(carried, NOT_NOW)
     }
     const busy = standing.kind === 'tempfail' || carried.hint !== undefined
-    const look = busy ? CLAIM_RETRY_MS : LOOK_MS
-    await bell.wait(Math.min(look, Math.max(0, custodyAt - performance.now())))
+    look = busy ? CLAIM_RETRY_MS : LOOK_MS
   }
 }
 

@@ -1,5 +1,5 @@
-// Asks the admission checks of a stage one after the other; the first objection stands, and none is waited for forever.
-import type { Check, CheckInput, Stage } from '../../policies/policy.ts'
+// Asks admission checks one after the other; the first objection stands, and none is waited for forever.
+import type { Check, CheckInput } from '../../policies/policy.ts'
 import { type Reply, reply } from '../reply.ts'
 import type { Refusal } from './command.ts'
 
@@ -10,12 +10,10 @@ const TOO_SLOW = reply(451, '4.7.1', 'Cannot decide now, try again later')
 /** Rejects where a check does. */
 export async function askChecks(
   checks: readonly Check[],
-  stage: Stage,
   input: CheckInput,
   gone: AbortSignal,
 ): Promise<Refusal | undefined> {
   for (const check of checks) {
-    if (check.stage !== stage) continue
     const objection = await ask(check, input, gone)
     if (objection) return { reason: check.name, reply: objection }
   }

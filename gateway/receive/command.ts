@@ -22,6 +22,9 @@ const refuse = (code: number, enhanced: string, text: string, reason: string) =>
 })
 type Refused = { refusal: Refusal }
 
+/** Plain text and quoted strings by turns. */
+const PATH = /^[^"<>]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"<>]*)*/
+
 type Parts = { path: string; parameters: Map<string, string | undefined> }
 
 /** Splits `VERB WORD:<path> KEY=VALUE …`. Quotes may hold spaces and brackets, so the path's end is looked for outside them. */
@@ -30,7 +33,7 @@ function split(line: Buffer, verb: RegExp, bad: Refused, badUtf8: Refused): Part
   if (text === undefined) return badUtf8
   const start = verb.exec(text)
   if (!start) return bad
-  const path = /^(?:"(?:[^"\\]|\\.)*"|[^"<>])*/.exec(text.slice(start[0].length))?.[0] ?? ''
+  const path = PATH.exec(text.slice(start[0].length))?.[0] ?? ''
   const rest = text.slice(start[0].length + path.length)
   if (!rest.startsWith('>')) return bad
   const parameters = new Map<string, string | undefined>()

@@ -8,6 +8,7 @@ import type { WorkQueue } from '../queue/queue.ts'
 import { type Reply, reply } from '../reply.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { Bell } from './bell.ts'
+import type { OnEnd } from './endings.ts'
 
 export const DELIVERED = reply(250, '2.0.0', 'Delivered')
 export const KEPT = reply(250, '2.0.0', 'Accepted for delivery')
@@ -22,6 +23,9 @@ export type HoldOptions = {
   /** Aborts when the gateway stops: what is in flight then comes into custody at once. */
   stopping: AbortSignal
 }
+
+/** What all messages of a process are held with. */
+export type Holding = HoldOptions & { onEnd: OnEnd }
 
 /** What is to be said, and how long the message is to be remembered for its client's retry. */
 export type Conclusion = {

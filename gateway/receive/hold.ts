@@ -5,13 +5,22 @@ import { inTheEnd } from '../spool/disk.ts'
 import type { Entered, Entry } from '../spool/unanswered.ts'
 import type { Answer, HoldDot } from './answer.ts'
 import { carry } from './carry.ts'
-import { type Conclusion, DELIVERED, forgotten, type HoldOptions, NOT_NOW } from './conclusion.ts'
+import {
+  type Conclusion,
+  DELIVERED,
+  forgotten,
+  type Holding,
+  type HoldOptions,
+  NOT_NOW,
+} from './conclusion.ts'
 import { type Earlier, lookEarlier } from './earlier.ts'
+import { createEndings } from './endings.ts'
 import { dropUntouched } from './let-go.ts'
 
 const UNDER_WAY = reply(451, '4.3.0', 'An earlier copy is still being delivered, try again later')
 
-export function createHold(options: HoldOptions): HoldDot {
+export function createHold(given: HoldOptions): HoldDot {
+  const options: Holding = { ...given, onEnd: createEndings() }
   return async (message, gone) => {
     const { id, fingerprint } = message.envelope
     let entered: Entered | undefined
@@ -37,7 +46,7 @@ async function lastResort(
 }
 
 async function begin(
-  options: HoldOptions,
+  options: Holding,
   message: Message,
   { entry, earlier: ids }: Entered,
   gone: AbortSignal,

@@ -7,11 +7,10 @@ import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { type Reply, reply, replyText } from '../reply.ts'
 import type { DataAnswer, Gate, Line, Session } from './conversation.ts'
+import { createHandshakes } from './handshakes.ts'
 import { createHeardWatch, type HeardWatch } from './heard.ts'
-import { describeReply, isComplete, printable } from './wording.ts'
+import { describeReply, failure, isComplete, printable } from './wording.ts'
 
-/** For the PROXY header and the TLS handshake, which come before the session's own timeouts. */
-const HANDSHAKE_MS = 30_000
 /** A refused socket gets this long to read why. */
 const LINGER_MS = 1_000
 const COMMAND_OCTETS = 2048
@@ -20,9 +19,6 @@ const PARSER_BUFFER_BYTES = 128 * 1024
 
 /** For a session that rejects although it may not. */
 const FAULT = reply(451, '4.3.0', 'Local error, try again later')
-
-const failure = (r: Reply): Error & { responseCode: number } =>
-  Object.assign(new Error(replyText(r)), { responseCode: r.code })
 
 /** One connection. */
 export class GatewayConnection extends SMTPConnection {
@@ -70,7 +66,9 @@ export class GatewayConnection extends SMTPConnection {
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {
-    const name = command.toString('latin1').split(/[ \t]/, 1)[0]?.toUpperCase() ?? ''
+    const line = command.toString('latin1')
+    const end = line.search(/[ \t]/)
+    const name = (end < 0 ? line : line.slice(0, end)).toUpperCase()
     this.#command = name
     // Our budget counts these; the library's own ten would undercut it.
     this._unrecognizedCommands = 0
@@ -142,14 +140,13 @@ export class GatewayConnection extends SMTPConnection {
 
   #answer(work: Promise<Reply>, callback: () => void, accepted: () => void): void {
     this.#busy = true
-    void work
-      .catch(() => FAULT)
-      .then(r => {
-        this.#busy = false
-        if (r.code < 300) accepted()
-        this.send(r.code, replyText(r))
-        callback()
-      })
+    const answer = (r: Reply) => {
+      this.#busy = false
+      if (r.code < 300) accepted()
+      this.send(r.code, replyText(r))
+      callback()
+    }
+    void work.then(answer, () => answer(FAULT))
   }
 
   /** Takes the content and answers the dot; `callback` is the library's, and called once. */
@@ -190,7 +187,7 @@ export class GatewayConnection extends SMTPConnection {
 /** One listener. */
 export class GatewayServer extends SMTPServer {
   readonly #gate: Gate
-  readonly #pending = new Map<string, number>()
+  readonly #handshakes = createHandshakes()
   readonly #sessions = new WeakMap<SMTPServerSession, GatewayConnection>()
   readonly #sockets = new Set<net.Socket>()
   stopping = false
@@ -209,28 +206,17 @@ export class GatewayServer extends SMTPServer {
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
     const address = socket.remoteAddress ?? ''
-    const before = this.#pending.get(address) ?? 0
-    if (handshake && !this.#gate.handshake(address, before)) {
+    if (handshake && !this.#gate.handshake(address, this.#handshakes.pending(address))) {
       socket.on('error', () => undefined)
       socket.destroy()
       return false
     }
     const release = super._acceptSocket(socket, handshake)
     if (release === false || !this._pendingSockets.has(socket)) return release
-    this.#pending.set(address, before + 1)
-    const deadline = setTimeout(() => this._pendingSockets.get(socket)?.destroy(), HANDSHAKE_MS)
-    let released = false
-    const leave = () => {
-      if (released) return
-      released = true
-      clearTimeout(deadline)
-      const rest = (this.#pending.get(address) ?? 1) - 1
-      if (rest > 0) this.#pending.set(address, rest)
-      else this.#pending.delete(address)
-    }
-    socket.once('close', leave)
+    const late = () => this._pendingSockets.get(socket)?.destroy()
+    const end = this.#handshakes.begin(address, socket, late)
     return () => {
-      leave()
+      end()
       release()
     }
   }

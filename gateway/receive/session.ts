@@ -90,8 +90,8 @@ class ClientSession implements Session {
 
   secured(tls: { version: string; cipher: string }): void {
     this.#tls = tls
-    const { address } = this.#line
-    this.#shared.events.sessionSecured({ listener: this.#listener, address, ...tls })
+    const where = { listener: this.#listener, address: this.#line.address }
+    this.#shared.events.sessionSecured({ ...where, ...tls })
   }
 
   admit(command: string): Reply | undefined {
@@ -254,10 +254,9 @@ class ClientSession implements Session {
   }
 
   #refuse(command: string, refusal: Refusal): Reply {
-    const { address } = this.#line
     if (refusal.reply.code !== 421) this.#budget.refused(refusal.reply.code)
-    const id = this.id()
-    this.#shared.events.commandRefused({ command: known(command), address, id, ...refusal })
+    const whose = { address: this.#line.address, id: this.id() }
+    this.#shared.events.commandRefused({ command: known(command), ...whose, ...refusal })
     return refusal.reply
   }
 
@@ -267,8 +266,10 @@ class ClientSession implements Session {
     stage: Stage,
     about: Omit<CheckInput, 'client'> = {},
   ): Promise<Reply | undefined> {
+    const checks = this.#shared.checks.filter(check => check.stage === stage)
+    if (checks.length === 0) return undefined
     const input = { client: this.#client(), ...about }
-    const objection = await askChecks(this.#shared.checks, stage, input, this.#line.gone)
+    const objection = await askChecks(checks, input, this.#line.gone)
     return objection && this.#refuse(command, objection)
   }
 

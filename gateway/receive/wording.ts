@@ -1,4 +1,5 @@
 // Gives replies that smtp-server words itself their enhanced code (RFC 3463) and a fixed reason for the metrics.
+import { type Reply, replyText } from '../reply.ts'
 
 export type Described = { enhanced: string; reason: string; words: string }
 
@@ -51,3 +52,7 @@ const TEXT_OCTETS = 400
 /** One line of printable ASCII, bounded (RFC 5321 §4.5.3.1.5), the id last. */
 export const printable = (text: string, id?: string): string =>
   text.replace(/[^ -~]/g, '?').slice(0, TEXT_OCTETS) + (id === undefined ? '' : ` [${id}]`)
+
+/** A reply as the error that smtp-server's callbacks want. */
+export const failure = (said: Reply): Error & { responseCode: number } =>
+  Object.assign(new Error(replyText(said)), { responseCode: said.code })
