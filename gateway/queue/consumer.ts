@@ -4,7 +4,6 @@ import type { Config } from '../config/schema.ts'
 import type { QueueName, SealedJob } from './queue.ts'
 import { connectRedis, PREFIX } from './redis.ts'
 import { createRetake } from './retake.ts'
-import { defineScripts } from './scripts.ts'
 import type { Seal } from './seal.ts'
 
 export type Consumer = {
@@ -26,7 +25,6 @@ export type ConsumerOptions<T> = {
 
 export function createConsumer<T>(options: ConsumerOptions<T>): Consumer {
   const redis = connectRedis(options.redis, 'wait')
-  defineScripts(redis)
   let active = 0
   const worker = new Worker<SealedJob>(
     options.queue,

@@ -3,7 +3,6 @@ import { Queue } from 'bullmq'
 import type { Config } from '../config/schema.ts'
 import type { RelayJob, ScanJob } from './jobs.ts'
 import { connectRedis, PREFIX, whenReady } from './redis.ts'
-import { defineScripts } from './scripts.ts'
 import type { Seal } from './seal.ts'
 
 export const QUEUES = ['scan', 'relay'] as const
@@ -47,7 +46,6 @@ export async function createQueue(
     redis.disconnect()
     throw error
   }
-  defineScripts(redis)
   const open = (name: QueueName) => {
     const queue = new Queue(name, {
       connection: redis,
