@@ -1,7 +1,7 @@
 // Ourselves, to be measured: in one process tree, with a service for each role, or as two gateways on one Redis.
 import { chmod, mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { type Gateway, type GatewayConfig, startGateway } from '../support/gateway.ts'
+import { type Gateway, startGateway } from '../support/gateway.ts'
 import { temporaryFolder } from '../support/process.ts'
 import { startRedis } from '../support/servers/redis.ts'
 import type { Arguments } from './arguments.ts'
@@ -62,12 +62,11 @@ export async function startOursApart(
   await chmod(folder.path, 0o755)
   const spool = path.join(folder.path, 'spool')
   await mkdir(spool)
-  const redis = stack.use(await startRedis({ unix: true, args: ['--appendonly', 'no'] }))
+  const redis = stack.use(await startRedis({ unix: true }))
   await chmod(redis.folder, 0o755)
   const gateways: Gateway[] = []
   for (const [i, roles] of services.entries()) {
-    const own: GatewayConfig['redis'] = redis.url
-    const each = { ...configOf(backends, config), redis: own, spool }
+    const each = { ...configOf(backends, config), redis: redis.url, spool }
     const home = path.join(folder.path, `${i}`)
     await mkdir(home, { mode: 0o755 })
     gateways.push(stack.use(await startGateway({ env, roles, folder: home, config: each })))
