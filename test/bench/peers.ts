@@ -12,7 +12,7 @@ export type Peer = {
   ports: number[]
   /** Whether infected mail must stay outside. */
   scans: boolean
-  /** Infected mail is acknowledged, and thrown away later. */
+  /** Infected mail is acknowledged, and then goes into the quarantine or is thrown away. */
   discards?: boolean
   /** What is its own; memory is theirs together. */
   parts: Part[]
@@ -55,8 +55,10 @@ export async function startPeer(
   switch (name) {
     case 'sallyport':
       return startOurs(backends, ours)
-    case 'sallyport-custody':
-      return startOurs(backends, { ...ours, config: { ...config, hold: { seconds: 0 } } })
+    case 'sallyport-custody': {
+      const atOnce = { ...ours, config: { ...config, hold: { seconds: 0 } } }
+      return Object.assign(await startOurs(backends, atOnce), { discards: true })
+    }
     case 'sallyport-other': {
       const command = path.join(other.folder, 'gateway/sallyport')
       return startOurs(backends, { ...ours, config: { ...config, ...other.config }, command })

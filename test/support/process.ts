@@ -1,5 +1,6 @@
 // Private processes, ports and folders for tests and the demo; everything started here ends here.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -45,7 +46,7 @@ export type Running = {
   pid: number
   /** Standard output and error so far. */
   output(): string
-  /** Sends a signal; SIGSTOP and SIGCONT too. */
+  /** Sends a signal; SIGSTOP and SIGCONT too. After SIGSTOP it has stopped: not one of its threads answers any more. */
   signal(name: NodeJS.Signals): void
   /** Resolves with the exit code (or 128 + signal) once ended. */
   ended: Promise<number>
@@ -94,11 +95,33 @@ export async function start(
   return {
     pid: child.pid ?? 0,
     output: () => output,
-    signal: name => void child.kill(name),
+    signal: name => {
+      child.kill(name)
+      if (name === 'SIGSTOP') awaitStop(child.pid ?? 0)
+    },
     ended,
     stop: () => stop('SIGTERM'),
     kill: () => stop('SIGKILL'),
     [Symbol.asyncDispose]: () => stop('SIGTERM'),
+  }
+}
+
+/** A signal only asks: a thread at work on another core goes on for a moment, long enough to answer a request. */
+function awaitStop(pid: number): void {
+  const halt = new Int32Array(new SharedArrayBuffer(4))
+  for (let tries = 0; tries < 2000 && !hasStopped(pid); tries++) Atomics.wait(halt, 0, 0, 1)
+}
+
+/** Whether all its threads have; a process that has ended counts (proc(5), the state after the name in `stat`). */
+function hasStopped(pid: number): boolean {
+  try {
+    const tasks = `/proc/${pid}/task`
+    return readdirSync(tasks).every(id => {
+      const stat = readFileSync(`${tasks}/${id}/stat`, 'latin1')
+      return /^[TtZXx]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+    })
+  } catch {
+    return true
   }
 }
 
