@@ -31,6 +31,8 @@ export type Arguments = {
   clamd: { [key: string]: unknown }
   /** What `sallyport-other` is: another checkout of us, or this one, with settings of its own. */
   other: { folder: string; config: { [key: string]: unknown } }
+  /** `ext4`, or the folder for everything that is measured; where temporary files go by default. */
+  disk: string | undefined
   json: string | undefined
 }
 
@@ -54,6 +56,7 @@ export function argumentsOf(argv: string[]): Arguments {
       clamd: { type: 'string', default: '{}' },
       other: { type: 'string', default: path.join(import.meta.dirname, '../..') },
       'other-config': { type: 'string', default: '{}' },
+      disk: { type: 'string' },
       json: { type: 'string' },
     },
   })
@@ -71,6 +74,7 @@ export function argumentsOf(argv: string[]): Arguments {
       folder: path.resolve(values.other),
       config: configOf('--other-config', values['other-config']),
     },
+    disk: values.disk,
     json: values.json,
   }
 }

@@ -3,6 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus } from 'node:os'
 import { type Arguments, argumentsOf, type Cell } from './arguments.ts'
 import { startBackends } from './backends.ts'
+import { openDisk } from './disk.ts'
+import { createGuard, type Guard } from './interruption.ts'
 import { type Measure, measure } from './measure.ts'
 import { missing, type Peer, type PeerName, startPeer } from './peers.ts'
 import { type CellMeasures, rowsOf, tableOf, turnsOf } from './report.ts'
@@ -41,7 +43,7 @@ async function inTurn(
   return measures
 }
 
-async function bench(options: Arguments, interrupted: AbortSignal): Promise<CellMeasures[]> {
+async function bench(options: Arguments, guard: Guard): Promise<CellMeasures[]> {
   await using stack = new AsyncDisposableStack()
   const backends = stack.use(await startBackends(options.clamd))
   const load = stack.use(await startTool('load.ts'))
@@ -50,11 +52,12 @@ async function bench(options: Arguments, interrupted: AbortSignal): Promise<Cell
     peers.set(name, stack.use(await startPeer(name, backends, options)))
   const cellInTurn = (cell: Cell, turns: number, seconds: number) =>
     inTurn(cell, peers, turns, (name, peer, turn) => {
-      interrupted.throwIfAborted()
       const order = { seconds, messages: options.messages, seed: options.seed + turn }
-      return measure(peer, cell, { load, backends }, order).catch(error => {
-        throw new Error(`${name}, ${cell.name}: ${error}\n${peer.said().slice(-LOG_SHOWN)}`)
-      })
+      return guard(() =>
+        measure(peer, cell, { load, backends }, order).catch(error => {
+          throw new Error(`${name}, ${cell.name}: ${error}\n${peer.said().slice(-LOG_SHOWN)}`)
+        }),
+      )
     })
   if (options.warmSeconds > 0) await cellInTurn(WARM, 1, options.warmSeconds)
   const all: CellMeasures[] = []
@@ -72,44 +75,46 @@ function progress(cell: Cell, turn: number, name: PeerName, { rate, wrongs }: Me
   process.stderr.write(`${cell.name} turn ${turn + 1} ${name} ${rate.toFixed(1)}/s${state}\n`)
 }
 
+/** Answers whether all was right. */
+async function run(options: Arguments): Promise<boolean> {
+  const guard = createGuard()
+  await using disk = await openDisk(options.disk)
+  const cores = availableParallelism()
+  const turns = `${options.repeat} turns of ${options.seconds} s each`
+  say(`${cores} cores, ${cpus()[0]?.model}, ${turns}, ${disk.lines.join('\n')}`)
+  const startedAt = new Date().toISOString()
+  const measures = await bench(options, guard)
+  const rows = measures.flatMap(rowsOf)
+  if (options.json !== undefined) {
+    const report = {
+      ...{ startedAt, cores, node: process.version, fileSystem: disk.fileSystem },
+      ...{ arguments: options, rows, turns: turnsOf(measures) },
+    }
+    await writeFile(options.json, `${JSON.stringify(report, undefined, 1)}\n`)
+  }
+  return rows.every(row => row.wrongs.length === 0)
+}
+
+const complain = (error: unknown) =>
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+
 async function main(): Promise<void> {
   let options: Arguments
   try {
     options = argumentsOf(process.argv.slice(2))
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+    complain(error)
     process.exitCode = 2
     return
   }
-  const interrupted = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => interrupted.abort(new Error(`${signal}: given up`)))
-  const cores = availableParallelism()
-  say(`${cores} cores, ${cpus()[0]?.model}, ${options.repeat} turns of ${options.seconds} s each`)
-  const startedAt = new Date().toISOString()
-  const measures = await bench(options, interrupted.signal).catch(error => {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
-    return undefined
-  })
-  if (measures === undefined) {
+  try {
+    const isRight = await run(options)
+    say(isRight ? 'right' : 'WRONG')
+    process.exitCode = isRight ? 0 : 1
+  } catch (error) {
+    complain(error)
     process.exitCode = 1
-    return
   }
-  const rows = measures.flatMap(rowsOf)
-  if (options.json !== undefined) {
-    const report = {
-      startedAt,
-      cores,
-      node: process.version,
-      arguments: options,
-      rows,
-      turns: turnsOf(measures),
-    }
-    await writeFile(options.json, `${JSON.stringify(report, undefined, 1)}\n`)
-  }
-  const isRight = rows.every(row => row.wrongs.length === 0)
-  say(isRight ? 'right' : 'WRONG')
-  process.exitCode = isRight ? 0 : 1
 }
 
 await main()

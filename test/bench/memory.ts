@@ -6,6 +6,8 @@ import { parseArgs } from 'node:util'
 import { temporaryFolder, until } from '../support/process.ts'
 import type { Cell } from './arguments.ts'
 import { type Backends, startBackends } from './backends.ts'
+import { openDisk } from './disk.ts'
+import { createGuard } from './interruption.ts'
 import { measure } from './measure.ts'
 import { type Peer, startPeer } from './peers.ts'
 import type { Heap } from './probe.ts'
@@ -155,9 +157,13 @@ async function main(): Promise<void> {
       repeat: { type: 'string', default: '2' },
       config: { type: 'string', default: '{}' },
       command: { type: 'string' },
+      disk: { type: 'string' },
     },
   })
+  const guard = createGuard()
   await using stack = new AsyncDisposableStack()
+  const disk = stack.use(await openDisk(values.disk))
+  for (const line of disk.lines) say(line)
   const probes = stack.use(await temporaryFolder('bench-probe')).path
   // They run as somebody else where we are root.
   chmodSync(probes, 0o777)
@@ -175,13 +181,15 @@ async function main(): Promise<void> {
   )
   const bench: Bench = { peer, load, backends, probes }
   const messages = Number(values.flat ?? 0)
-  const wrongs =
-    values.flat === undefined
-      ? await large(bench, Number(values.repeat))
-      : await flat(bench, messages)
+  const wrongs = await guard(() =>
+    values.flat === undefined ? large(bench, Number(values.repeat)) : flat(bench, messages),
+  )
   if (wrongs.length > 0) say(peer.said().slice(-2000))
   say(wrongs.length === 0 ? 'right' : `WRONG: ${wrongs.join('; ')}`)
   process.exitCode = wrongs.length === 0 ? 0 : 1
 }
 
-await main()
+await main().catch(error => {
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+  process.exitCode = 1
+})

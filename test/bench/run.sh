@@ -4,9 +4,9 @@
 # `npm run bench -- --battery`: what we and others catch (`--names`: and what not).
 set -u
 cd "$(dirname "$0")/../.."
-case "${1:-}" in
-  --memory | --flat*) program=memory.ts ;;
-  --battery) program=battery.ts ;;
+case " $* " in
+  *' --memory '* | *' --flat'*) program=memory.ts ;;
+  *' --battery '*) program=battery.ts ;;
   *) program=bench.ts ;;
 esac
 exec env NODE_NO_WARNINGS=1 sh gateway/node.sh "test/bench/$program" "$@"
