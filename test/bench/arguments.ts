@@ -33,6 +33,8 @@ export type Arguments = {
   other: { folder: string; config: { [key: string]: unknown } }
   /** `ext4`, or the folder for everything that is measured; where temporary files go by default. */
   disk: string | undefined
+  /** Where Exim's packages are unpacked, if it is not installed. */
+  exim: string | undefined
   json: string | undefined
 }
 
@@ -57,6 +59,7 @@ export function argumentsOf(argv: string[]): Arguments {
       other: { type: 'string', default: path.join(import.meta.dirname, '../..') },
       'other-config': { type: 'string', default: '{}' },
       disk: { type: 'string' },
+      exim: { type: 'string' },
       json: { type: 'string' },
     },
   })
@@ -75,6 +78,7 @@ export function argumentsOf(argv: string[]): Arguments {
       config: configOf('--other-config', values['other-config']),
     },
     disk: values.disk,
+    exim: values.exim === undefined ? undefined : path.resolve(values.exim),
     json: values.json,
   }
 }

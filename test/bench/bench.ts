@@ -15,9 +15,9 @@ const WARM: Cell = { name: 'warm', size: 4096, sessions: 10, perConnection: 'kee
 const LOG_SHOWN = 2000
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
-function there(names: readonly PeerName[]): PeerName[] {
-  return names.filter(name => {
-    const reason = missing(name)
+function there(options: Arguments): PeerName[] {
+  return options.peers.filter(name => {
+    const reason = missing(name, options)
     if (reason !== undefined) say(`without ${name}: ${reason}`)
     return reason === undefined
   })
@@ -48,8 +48,9 @@ async function bench(options: Arguments, guard: Guard): Promise<CellMeasures[]> 
   const backends = stack.use(await startBackends(options.clamd))
   const load = stack.use(await startTool('load.ts'))
   const peers = new Map<PeerName, Peer>()
-  for (const name of there(options.peers))
+  for (const name of there(options))
     peers.set(name, stack.use(await startPeer(name, backends, options)))
+  if (peers.size === 0) throw new Error('nobody is left to be measured')
   const cellInTurn = (cell: Cell, turns: number, seconds: number) =>
     inTurn(cell, peers, turns, (name, peer, turn) => {
       const order = { seconds, messages: options.messages, seed: options.seed + turn }

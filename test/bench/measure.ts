@@ -5,7 +5,7 @@ import type { Cell } from './arguments.ts'
 import type { Backends } from './backends.ts'
 import type { LoadOrder, LoadResult } from './load.ts'
 import type { Peer } from './peers.ts'
-import { cpuOf, type Part, type Snapshot, snapshot, watchMemory } from './processes.ts'
+import { cpuOf, type Part, watchMemory } from './processes.ts'
 import type { SinkReport } from './sink.ts'
 import { type Percentiles, percentiles } from './statistics.ts'
 import type { Tool } from './tool.ts'
@@ -48,7 +48,7 @@ export async function measure(
     { name: 'sink', roots: [backends.sink.pid] },
   ]
   using memory = watchMemory(peer.parts)
-  const before = snapshot()
+  const before = cpuOf(parts)
   const order: LoadOrder = {
     ...{ run, ports: peer.ports, size: cell.size, sessions: cell.sessions },
     ...{ perConnection: cell.perConnection, ...options },
@@ -57,7 +57,7 @@ export async function measure(
   const result = (await load.ask(order)) as LoadResult
   await allInside(backends.sink, result, peer)
   await sleep(AFTERMATH_MS)
-  const after = snapshot()
+  const after = cpuOf(parts)
   const { arrivals, strange } = (await backends.sink.ask('report')) as SinkReport
   const account = accountOf(result.sent, arrivals)
   const messages = account.arrived + account.refused
@@ -67,7 +67,9 @@ export async function measure(
     rate: messages === 0 ? 0 : (1000 * messages) / (account.endedAt - startedAt),
     dotToReplyMs: percentiles(result.sent.map(m => m.repliedAt - m.dotAt)),
     endToEndMs: percentiles(account.endToEndMs),
-    cpuMs: perMessage(parts, before, after, messages),
+    cpuMs: Object.fromEntries(
+      parts.map(({ name }, i) => [name, ((after[i] ?? 0) - (before[i] ?? 0)) / messages]),
+    ),
     peakMiB: memory.peak(),
     wrongs: [
       ...wrongsOf(account, peer),
@@ -93,15 +95,4 @@ async function allInside(sink: Tool, { sent }: LoadResult, { discards }: Peer): 
     count = got
     await sleep(20)
   }
-}
-
-function perMessage(
-  parts: readonly Part[],
-  before: Snapshot,
-  after: Snapshot,
-  messages: number,
-): Measure['cpuMs'] {
-  return Object.fromEntries(
-    parts.map(part => [part.name, (cpuOf(after, part) - cpuOf(before, part)) / messages]),
-  )
 }

@@ -176,7 +176,12 @@ async function main(): Promise<void> {
   const other = { folder: path.resolve(values.command ?? '.'), config: {} }
   const peer = stack.use(
     await startPeer('sallyport-other', backends, {
-      ...{ config: { ...CONFIG, ...(JSON.parse(values.config) as object) }, other, env },
+      ...{
+        config: { ...CONFIG, ...(JSON.parse(values.config) as object) },
+        other,
+        env,
+        exim: undefined,
+      },
     }),
   )
   const bench: Bench = { peer, load, backends, probes }

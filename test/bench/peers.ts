@@ -3,6 +3,7 @@ import path from 'node:path'
 import { amavisMissing } from './amavis.ts'
 import type { Arguments } from './arguments.ts'
 import type { Backends } from './backends.ts'
+import { eximMissing, startExim } from './exim.ts'
 import { startOurs, startOursApart } from './ours.ts'
 import { postfixMissing, startPostfix } from './postfix.ts'
 import type { Part } from './processes.ts'
@@ -31,6 +32,7 @@ export const PEERS = [
   'clamav-milter',
   'rspamd',
   'amavis',
+  'exim',
   'sink',
 ] as const
 export type PeerName = (typeof PEERS)[number]
@@ -38,18 +40,19 @@ export type PeerName = (typeof PEERS)[number]
 export const isOurs = (name: PeerName): boolean => name.startsWith('sallyport')
 
 /** Why a peer can't be measured here; undefined where it can. */
-export function missing(name: PeerName): string | undefined {
+export function missing(name: PeerName, { exim }: Pick<Arguments, 'exim'>): string | undefined {
   if (name === 'postfix') return postfixMissing()
   if (name === 'amavis') return postfixMissing() ?? amavisMissing()
+  if (name === 'exim') return eximMissing(exim)
   return name === 'clamav-milter' || name === 'rspamd' ? postfixMissing(name) : undefined
 }
 
-type Settings = Pick<Arguments, 'config' | 'other'> & { env?: NodeJS.ProcessEnv }
+type Settings = Pick<Arguments, 'config' | 'other' | 'exim'> & { env?: NodeJS.ProcessEnv }
 
 export async function startPeer(
   name: PeerName,
   backends: Backends,
-  { other, ...ours }: Settings,
+  { other, exim, ...ours }: Settings,
 ): Promise<Peer> {
   const { config } = ours
   switch (name) {
@@ -73,6 +76,8 @@ export async function startPeer(
     case 'rspamd':
     case 'amavis':
       return startPostfix(backends, name)
+    case 'exim':
+      return startExim(backends, exim)
     case 'sink':
       return {
         ...{ ports: [backends.sinkPort], scans: false, parts: [], said: () => '' },

@@ -5,7 +5,14 @@ type Seen = { parent: number; name: string; cpuMs: number }
 export type Snapshot = Map<number, Seen>
 
 /** A share of what is measured: the trees of these processes, or those of some name in them. */
-export type Part = { name: string; roots: number[]; only?: string; without?: string }
+export type Part = {
+  name: string
+  roots: number[]
+  only?: string
+  without?: string
+  /** Tells its CPU time where the tree doesn't, since somebody in it does not wait for its children. */
+  spentMs?(): number
+}
 
 /** USER_HZ, which is 100 wherever Linux is built for Debian. */
 const TICK_MS = 10
@@ -50,8 +57,13 @@ export function membersOf(seen: Snapshot, part: Part): number[] {
   return members
 }
 
-export const cpuOf = (seen: Snapshot, part: Part): number =>
-  membersOf(seen, part).reduce((sum, pid) => sum + (seen.get(pid)?.cpuMs ?? 0), 0)
+/** Milliseconds of each part so far. */
+export function cpuOf(parts: readonly Part[]): number[] {
+  const seen = snapshot()
+  const ofTree = (part: Part) =>
+    membersOf(seen, part).reduce((sum, pid) => sum + (seen.get(pid)?.cpuMs ?? 0), 0)
+  return parts.map(part => part.spentMs?.() ?? ofTree(part))
+}
 
 /** Proportional set size in MiB: pages that n processes share count as 1/n for each. */
 export function pssOf(pids: readonly number[]): number {
