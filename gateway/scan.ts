@@ -38,7 +38,8 @@ export function createScan(options: ScanOptions): (job: ScanJob, again?: boolean
     if (!place) return
     const held = job.replyTo !== undefined && !(await spool.inCustody(id))
     if (held && Date.now() > (job.deadline ?? 0)) return
-    if (held && !again) return scan(options, job, held, place)
+    // Awaited here: its place is given back when this returns.
+    if (held && !again) return await scan(options, job, held, place)
     // From here on deaths are counted: a claim that its holder took to the grave is one.
     if (again) await spool.claims.blame(id)
     const claim = await spool.claims.take(id)

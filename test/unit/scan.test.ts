@@ -212,6 +212,28 @@ test('a large message leaves the room for others before it is relayed, and waits
   assert.equal(asked, 2)
 })
 
+test('a large message keeps its place as long as it is scanned, whether its client waits or not', async () => {
+  for (const job of [
+    held({ ...(await house.message(TO)), sizeBytes: 2 ** 20 }),
+    { envelope: { ...(await house.custody(TO)), sizeBytes: 2 ** 20 }, attempt: 1 },
+  ]) {
+    let entered: Disposable | undefined
+    let early: Disposable | undefined
+    meanwhile = async () => {
+      void room.enter(2 ** 20).then(place => {
+        entered = place
+      })
+      for (let turns = 0; turns < 5; turns++) await new Promise(resolve => setImmediate(resolve))
+      early = entered
+    }
+    await scan(job)
+    await new Promise(resolve => setImmediate(resolve))
+    assert.equal(early, undefined)
+    assert.ok(entered)
+    entered[Symbol.dispose]()
+  }
+})
+
 test('what waits for its turn when the scanning stops is left to the sweep', async () => {
   const envelope = { ...(await house.custody(TO)), sizeBytes: 2 ** 20 }
   await room.enter(2 ** 20)
