@@ -20,7 +20,7 @@ export type Account = {
   unasked: number
   /** When the last of it had arrived or was refused; 0 where there was nothing. */
   endedAt: number
-  /** From MAIL until the last recipient had it, for messages that arrived. */
+  /** From MAIL, or when it was due, until the last recipient had it, for messages that arrived. */
   endToEndMs: number[]
 }
 
@@ -63,7 +63,7 @@ function one(account: Account, message: Sent | undefined, got: readonly Arrival[
   const last = Math.max(0, ...got.map(arrival => arrival.at))
   if (wanted.size > 0 && missing === 0) {
     account.arrived++
-    account.endToEndMs.push(last - message.startedAt)
+    account.endToEndMs.push(last - message.startedAt + message.lateMs)
     account.endedAt = Math.max(account.endedAt, last)
   }
   if (message.infected && message.code >= 550) {

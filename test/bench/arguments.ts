@@ -3,7 +3,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { PEERS, type PeerName } from './peers.ts'
 
-/** One load: `size:sessions:perConnection`, as `4096:10:keep`, `51200:50:1` or `mix:10:keep`. */
+/** One load: `size:sessions:perConnection`, as `4096:10:keep`, `51200:50:1` or `mix:10:keep@0.5`. */
 export type Cell = {
   name: string
   /** Octets of content of every message, or a mix of them. */
@@ -11,6 +11,8 @@ export type Cell = {
   sessions: number
   /** Messages on one connection; `keep` sends all of a session's on one. */
   perConnection: number | 'keep'
+  /** The share of the peer's full rate at which messages are due; without it each session sends as fast as it can. */
+  pace?: number
 }
 
 export type Arguments = {
@@ -84,14 +86,24 @@ export function argumentsOf(argv: string[]): Arguments {
 }
 
 function cellOf(name: string): Cell {
-  const [size = '', sessions = '', per = '', ...more] = name.split(':')
-  if (more.length > 0 || per === '') throw new Error(`a cell is size:sessions:per, not ${name}`)
+  const [load = '', share, ...rest] = name.split('@')
+  const [size = '', sessions = '', per = '', ...more] = load.split(':')
+  if (more.length + rest.length > 0 || per === '')
+    throw new Error(`a cell is size:sessions:per or size:sessions:per@share, not ${name}`)
   return {
     name,
     size: size === 'mix' ? 'mix' : count(`size in ${name}`, size, MOST.size),
     sessions: count(`sessions in ${name}`, sessions, MOST.sessions),
     perConnection: per === 'keep' ? 'keep' : count(`messages in ${name}`, per, 1_000_000),
+    ...(share === undefined ? {} : { pace: paceOf(name, share) }),
   }
+}
+
+function paceOf(cell: string, text: string): number {
+  const value = Number(text)
+  if (!(value >= 0.01 && value <= 2))
+    throw new Error(`the share of the full rate in ${cell} is a number from 0.01 to 2`)
+  return value
 }
 
 function peerOf(name: string): PeerName {

@@ -2,6 +2,7 @@
 import { now } from './clock.ts'
 import { createMaker, createPools } from './content.ts'
 import { type Plan, plansOf } from './plan.ts'
+import { createSchedule, lateness, type Turn } from './schedule.ts'
 import { createSession, type Reply, type Session } from './session.ts'
 
 export type LoadOrder = {
@@ -14,6 +15,8 @@ export type LoadOrder = {
   seconds: number
   /** At most. */
   messages: number
+  /** Messages are due so often, in the order of their numbers, whatever became of those before. */
+  perSecond?: number
   /** Of what the messages are; the same for every peer. */
   seed: number
   /** Of what is in them; never the same. */
@@ -29,6 +32,8 @@ export type Sent = {
   /** The reply to the dot. */
   code: number
   startedAt: number
+  /** How long it was due before a session was free for it; 0 where messages are not due at any time. */
+  lateMs: number
   dotAt: number
   repliedAt: number
 }
@@ -50,25 +55,33 @@ async function send(order: LoadOrder): Promise<LoadResult> {
   const make = createMaker(pools, order.run, order.contentSeed)
   const plans = plansOf(order.size, order.seed)
   const result: LoadResult = { sent: [], faults: [], faultCount: 0 }
-  const end = now() + order.seconds * 1000
-  let begun = 0
-  const goesOn = () => now() < end && begun < order.messages && result.faultCount < MOST_FAULTS
+  const schedule = createSchedule(order)
   const fault = (what: string) => {
     result.faultCount++
     if (result.faults.length < FAULTS_KEPT) result.faults.push(what)
   }
   const most = order.perConnection === 'keep' ? Number.POSITIVE_INFINITY : order.perConnection
+  const next = async () => (result.faultCount < MOST_FAULTS ? schedule() : undefined)
+  /** As many messages as one connection takes. */
+  const connection = async (session: Session, first: Turn, connectedAt: number) => {
+    await expect(session, undefined, 220)
+    await expect(session, 'EHLO load.test\r\n', 250)
+    let turn: Turn | undefined = first
+    let begunAt = connectedAt
+    for (let count = 1; turn; count++) {
+      await message(session, plans.next().value, lateness(turn, begunAt))
+      if (count === most) break
+      turn = await next()
+      begunAt = now()
+    }
+    await expect(session, 'QUIT\r\n', 221)
+  }
   const client = async (port: number) => {
-    while (goesOn()) {
+    for (let turn = await next(); turn; turn = await next()) {
+      const connectedAt = now()
       const session = createSession(port)
       try {
-        await expect(session, undefined, 220)
-        await expect(session, 'EHLO load.test\r\n', 250)
-        for (let count = 0; count < most && goesOn(); count++) {
-          begun++
-          await message(session, plans.next().value)
-        }
-        await expect(session, 'QUIT\r\n', 221)
+        await connection(session, turn, connectedAt)
       } catch (error) {
         fault(error instanceof Error ? error.message : String(error))
       } finally {
@@ -76,7 +89,7 @@ async function send(order: LoadOrder): Promise<LoadResult> {
       }
     }
   }
-  const message = async (session: Session, plan: Plan) => {
+  const message = async (session: Session, plan: Plan, lateMs: number) => {
     const startedAt = now()
     await expect(session, 'MAIL FROM:<sender@load.test>\r\n', 250)
     const recipients: string[] = []
@@ -96,7 +109,7 @@ async function send(order: LoadOrder): Promise<LoadResult> {
     const { sequence, infected } = plan
     result.sent.push({
       ...{ sequence, recipients, infected, code: reply.code },
-      ...{ startedAt, dotAt, repliedAt },
+      ...{ startedAt, lateMs, dotAt, repliedAt },
     })
     if (reply.code !== 250 && !(infected && reply.code >= 550)) fault(`dot: ${reply.text}`)
     if (reply.code === 421) throw new Error(reply.text)

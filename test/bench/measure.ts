@@ -13,7 +13,10 @@ import type { Tool } from './tool.ts'
 export type Measure = {
   /** Messages that reached their end, inside or refused as infected, per second from the first MAIL to the last end. */
   rate: number
+  /** That of which the cell has a share. */
+  fullRate?: number
   messages: number
+  /** Where messages are due at a time, what they were late is added to both. */
   dotToReplyMs: Percentiles
   endToEndMs: Percentiles
   /** Milliseconds of CPU per message, by part. */
@@ -31,13 +34,30 @@ const AFTERMATH_MS = 200
 
 let runs = 0
 
+type Tools = { load: Tool; backends: Backends }
+type Options = { seconds: number; messages: number; seed: number }
+
+/** Where the cell is a share of the full rate, that is measured first. */
 export async function measure(
   peer: Peer,
   cell: Cell,
-  tools: { load: Tool; backends: Backends },
-  options: { seconds: number; messages: number; seed: number },
+  tools: Tools,
+  options: Options,
 ): Promise<Measure> {
-  const { load, backends } = tools
+  const full = await once(peer, cell, tools, options)
+  if (cell.pace === undefined || full.messages === 0) return full
+  const perSecond = full.rate * cell.pace
+  const paced = await once(peer, cell, tools, { ...options, perSecond })
+  const before = full.wrongs.map(wrong => `at its full rate: ${wrong}`)
+  return { ...paced, fullRate: full.rate, wrongs: [...before, ...paced.wrongs] }
+}
+
+async function once(
+  peer: Peer,
+  cell: Cell,
+  { load, backends }: Tools,
+  options: Options & { perSecond?: number },
+): Promise<Measure> {
   const run = `r${process.pid}x${++runs}`
   await backends.sink.ask({ run })
   const parts: Part[] = [
@@ -65,7 +85,7 @@ export async function measure(
   return {
     messages,
     rate: messages === 0 ? 0 : (1000 * messages) / (account.endedAt - startedAt),
-    dotToReplyMs: percentiles(result.sent.map(m => m.repliedAt - m.dotAt)),
+    dotToReplyMs: percentiles(result.sent.map(m => m.repliedAt - m.dotAt + m.lateMs)),
     endToEndMs: percentiles(account.endToEndMs),
     cpuMs: Object.fromEntries(
       parts.map(({ name }, i) => [name, ((after[i] ?? 0) - (before[i] ?? 0)) / messages]),

@@ -12,6 +12,8 @@ export type Row = {
   peer: PeerName
   messages: number
   rate: { median: number; least: number; most: number }
+  /** Of which the cell has a share; null where it has not. */
+  fullRate: number | null
   dotToReplyMs: Percentiles
   endToEndMs: Percentiles
   cpuMs: { [part: string]: number }
@@ -44,6 +46,7 @@ export function rowsOf({ cell, peers }: CellMeasures): Row[] {
     return {
       ...{ cell: cell.name, peer, messages: of(m => m.messages) },
       rate: { median: median(all), least: Math.min(...all), most: Math.max(...all) },
+      fullRate: orNull(of(m => m.fullRate ?? Number.NaN)),
       dotToReplyMs: three(m => m.dotToReplyMs),
       endToEndMs: three(m => m.endToEndMs),
       cpuMs: Object.fromEntries(parts.map(part => [part, of(m => m.cpuMs[part] ?? Number.NaN)])),
@@ -100,6 +103,9 @@ export function tableOf(rows: readonly Row[]): string {
       .map((field, i) => (i === 0 ? field.padEnd(widths[i] ?? 0) : field.padStart(widths[i] ?? 0)))
       .join('  '),
   )
+  const full = rows.flatMap(({ peer, fullRate }) =>
+    fullRate === null ? [] : [`full rate of ${peer}: ${short(fullRate)} msg/s`],
+  )
   const wrongs = rows.flatMap(row => row.wrongs.map(wrong => `WRONG ${row.peer}, ${wrong}`))
-  return [...text, ...wrongs].join('\n')
+  return [...text, ...full, ...wrongs].join('\n')
 }

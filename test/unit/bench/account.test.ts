@@ -7,7 +7,7 @@ import type { Arrival } from '../../bench/sink.ts'
 
 const sent = (change: Partial<Sent> = {}): Sent => ({
   ...{ sequence: 1, recipients: ['a', 'b'], infected: false, code: 250 },
-  ...{ startedAt: 100, dotAt: 110, repliedAt: 120, ...change },
+  ...{ startedAt: 100, lateMs: 0, dotAt: 110, repliedAt: 120, ...change },
 })
 const arrival = (change: Partial<Arrival> = {}): Arrival => ({
   ...{ sequence: 1, recipients: ['a', 'b'], intact: true, infected: false, at: 130, ...change },
@@ -20,6 +20,7 @@ test('a message has arrived with its last recipient', () => {
   const account = accountOf([sent()], arrivals)
   assert.deepEqual([account.arrived, account.endedAt, account.endToEndMs], [1, 150, [50]])
   assert.deepEqual(wrongsOf(account, { scans: true }), [])
+  assert.deepEqual(accountOf([sent({ lateMs: 7 })], arrivals).endToEndMs, [57])
 })
 
 test('lost, twice, altered, and what nobody was promised', () => {

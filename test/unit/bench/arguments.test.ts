@@ -5,11 +5,21 @@ import { argumentsOf } from '../../bench/arguments.ts'
 
 test('cells are size:sessions:perConnection', () => {
   const { cells, repeat, seconds, json } = argumentsOf([
-    ...['--cells', '4096:10:keep,mix:50:1', '--repeat', '7', '--seconds', '0.5', '--json', 'x'],
+    ...[
+      '--cells',
+      '4096:10:keep,mix:50:1,4096:10:keep@0.5',
+      '--repeat',
+      '7',
+      '--seconds',
+      '0.5',
+      '--json',
+      'x',
+    ],
   ])
   assert.deepEqual(cells, [
     { name: '4096:10:keep', size: 4096, sessions: 10, perConnection: 'keep' },
     { name: 'mix:50:1', size: 'mix', sessions: 50, perConnection: 1 },
+    { name: '4096:10:keep@0.5', size: 4096, sessions: 10, perConnection: 'keep', pace: 0.5 },
   ])
   assert.deepEqual({ repeat, seconds, json }, { repeat: 7, seconds: 0.5, json: 'x' })
 })
@@ -25,8 +35,11 @@ test('what is not said has a default', () => {
 
 test('what is wrong is refused, and named', () => {
   const wrong: [string[], RegExp][] = [
-    [['--cells', '4096:10'], /size:sessions:per, not 4096:10/],
+    [['--cells', '4096:10'], /size:sessions:per@share, not 4096:10/],
     [['--cells', '4096:10:keep:1'], /size:sessions:per/],
+    [['--cells', '4096:10:keep@'], /the share of the full rate in 4096:10:keep@ is/],
+    [['--cells', '4096:10:keep@half'], /the share of the full rate/],
+    [['--cells', '4096:10:keep@0.5@0.5'], /size:sessions:per@share/],
     [['--cells', '4096:0:keep'], /sessions in 4096:0:keep/],
     [['--cells', '1e3:1:keep'], /size in 1e3/],
     [['--cells', 'mix:1:often'], /messages in mix:1:often/],
