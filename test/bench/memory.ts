@@ -1,86 +1,28 @@
 // What the gateway's processes hold at rest, under many large messages (`--memory`), and after many small (`--flat N`).
-import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { temporaryFolder, until } from '../support/process.ts'
+import { temporaryFolder } from '../support/process.ts'
 import type { Cell } from './arguments.ts'
-import { type Backends, startBackends } from './backends.ts'
+import { startBackends } from './backends.ts'
 import { openDisk } from './disk.ts'
+import { flat } from './flat.ts'
+import { type Bench, mib, partNamed, say, stateOf, tell } from './gateway-state.ts'
 import { createGuard } from './interruption.ts'
 import { measure } from './measure.ts'
-import { type Peer, startPeer } from './peers.ts'
-import type { Heap } from './probe.ts'
-import { membersOf, type Part, pssOf, snapshot, watchMemory } from './processes.ts'
-import { startTool, type Tool } from './tool.ts'
+import { startPeer } from './peers.ts'
+import { watchMemory } from './processes.ts'
+import { startTool } from './tool.ts'
 
 /** All processes together at 50 messages of 20 MB at once. */
 const MOST_MIB = 250
 const SETTLE_MS = 3000
 const SAMPLE_MS = 50
-/** A process that reads a large message answers late. */
-const PROBE_MS = 60_000
 const LARGE: Cell = { name: 'large', size: 20_000_000, sessions: 50, perConnection: 1 }
-const SMALL: Cell = { name: 'small', size: 4096, sessions: 20, perConnection: 'keep' }
-/** So many measures are taken on the way to `--flat N`. */
-const STEPS = 10
-/** What a process's heap may grow by from the second measure to the last: caches have a limit, but fill slowly. */
-const GROWTH_MIB = 6
-const GROWTH_DESCRIPTORS = 20
 
 /** What comes into custody because a scan took too long is tried again while we wait. */
 const CONFIG = { retry: { first: '5s' } }
-
-const MIB = 2 ** 20
-const say = (line: string) => process.stdout.write(`${line}\n`)
-
-type Bench = { peer: Peer; load: Tool; backends: Backends; probes: string }
-type State = { pid: number; pssMib: number; descriptors: number; heap?: Heap }
-
-const partNamed = (peer: Peer, name: string): Part[] => peer.parts.filter(p => p.name === name)
-
-const pidsOf = (parts: readonly Part[]): number[] => {
-  const seen = snapshot()
-  return parts.flatMap(part => membersOf(seen, part))
-}
-
-/** Of each of the gateway's processes, the primary first; with `collected`, after a collection of garbage. */
-async function stateOf({ peer, probes }: Bench, collected: boolean): Promise<State[]> {
-  const pids = pidsOf(partNamed(peer, 'gateway'))
-  const file = (pid: number) => path.join(probes, `${pid}.json`)
-  const heaps = new Map<number, Heap>()
-  for (const pid of collected ? pids : []) {
-    rmSync(file(pid), { force: true })
-    process.kill(pid, 'SIGUSR2')
-    const read = () => {
-      try {
-        return JSON.parse(readFileSync(file(pid), 'utf8')) as Heap
-      } catch {
-        return undefined
-      }
-    }
-    await until(`${pid} to tell of its heap`, () => read() !== undefined, PROBE_MS)
-    const heap = read()
-    if (heap) heaps.set(pid, heap)
-  }
-  return pids.map(pid => {
-    const heap = heaps.get(pid)
-    const descriptors = readdirSync(`/proc/${pid}/fd`).length
-    return { pid, pssMib: pssOf([pid]), descriptors, ...(heap ? { heap } : {}) }
-  })
-}
-
-const mib = (bytes: number) => (bytes / MIB).toFixed(1)
-
-function tell(when: string, states: readonly State[]): void {
-  const sum = states.reduce((all, one) => all + one.pssMib, 0)
-  const each = states.map(({ pssMib, descriptors, heap }) => {
-    const inside = heap && ` heap ${mib(heap.usedBytes)} of ${mib(heap.totalBytes)}`
-    const outside = heap && ` external ${mib(heap.externalBytes)}`
-    return `${pssMib.toFixed(0)}${inside ?? ''}${outside ?? ''} fd ${descriptors}`
-  })
-  say(`${when.padEnd(26)} PSS ${sum.toFixed(0).padStart(4)} MiB: ${each.join(' | ')}`)
-}
 
 /** Answers what was wrong. */
 async function large(bench: Bench, repeat: number): Promise<string[]> {
@@ -110,45 +52,6 @@ async function large(bench: Bench, repeat: number): Promise<string[]> {
   return wrongs
 }
 
-async function flat(bench: Bench, messages: number): Promise<string[]> {
-  const wrongs: string[] = []
-  const states: State[][] = []
-  const step = Math.ceil(messages / STEPS)
-  for (let sent = 0; sent < messages; ) {
-    const { load, backends } = bench
-    const order = { seconds: 36_000, messages: Math.min(step, messages - sent), seed: 1 + sent }
-    const result = await measure(bench.peer, SMALL, { load, backends }, order)
-    wrongs.push(...result.wrongs)
-    if (result.messages === 0) return wrongs
-    sent += result.messages
-    const state = await stateOf(bench, true)
-    states.push(state)
-    const redis = pssOf(pidsOf(partNamed(bench.peer, 'redis')))
-    tell(`${sent} messages`, state)
-    say(
-      `${''.padEnd(26)} redis ${redis.toFixed(0)} MiB; ${result.rate.toFixed(0)}/s,` +
-        ` ${(result.cpuMs.gateway ?? 0).toFixed(2)} ms of CPU each`,
-    )
-  }
-  return [...wrongs, ...grown(states)]
-}
-
-/** Compares the second measure with the last: the first still warms up. */
-function grown(states: readonly State[][]): string[] {
-  const [, before = []] = states
-  const after = states.at(-1) ?? []
-  return after.flatMap(({ pid, heap, descriptors }) => {
-    const earlier = before.find(one => one.pid === pid)
-    if (!earlier) return [`${pid} was not there before: a process has ended`]
-    const bytes = (heap?.usedBytes ?? 0) - (earlier.heap?.usedBytes ?? 0)
-    const opened = descriptors - earlier.descriptors
-    return [
-      ...(bytes > GROWTH_MIB * MIB ? [`the heap of ${pid} grew by ${mib(bytes)} MiB`] : []),
-      ...(opened > GROWTH_DESCRIPTORS ? [`${pid} has ${opened} more descriptors`] : []),
-    ]
-  })
-}
-
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -160,6 +63,9 @@ async function main(): Promise<void> {
       disk: { type: 'string' },
     },
   })
+  const messages = Number(values.flat ?? 1)
+  if (!(Number.isInteger(messages) && messages > 0))
+    throw new Error(`--flat is a number of messages, not ${values.flat}`)
   const guard = createGuard()
   await using stack = new AsyncDisposableStack()
   const disk = stack.use(await openDisk(values.disk))
@@ -185,7 +91,6 @@ async function main(): Promise<void> {
     }),
   )
   const bench: Bench = { peer, load, backends, probes }
-  const messages = Number(values.flat ?? 0)
   const wrongs = await guard(() =>
     values.flat === undefined ? large(bench, Number(values.repeat)) : flat(bench, messages),
   )
