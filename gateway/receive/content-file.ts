@@ -22,6 +22,7 @@ export class ContentFile {
   readonly #opening: Promise<FileHandle | undefined>
   readonly #failed: (error: unknown) => void
   readonly #onRoom: () => void
+  readonly #free: (piece: Buffer) => void
   #pieces: Buffer[] = []
   #gathered = 0
   #working: Promise<void> | undefined
@@ -29,14 +30,19 @@ export class ContentFile {
 
   /**
    * `failed` is told of what the disk refuses, once or more; from then on nothing is kept. `onRoom`: it was `full`, and
-   * is not any more.
+   * is not any more. `free`: a piece is not needed any more.
    */
   constructor(
     opening: Promise<FileHandle>,
-    told: { failed: (error: unknown) => void; onRoom: () => void },
+    told: {
+      failed: (error: unknown) => void
+      onRoom: () => void
+      free: (piece: Buffer) => void
+    },
   ) {
     this.#failed = told.failed
     this.#onRoom = told.onRoom
+    this.#free = told.free
     this.#opening = opening.catch(error => this.#fail(error))
   }
 
@@ -81,12 +87,12 @@ export class ContentFile {
     this.#pieces = []
     this.#gathered = 0
     const file = await this.#opening
-    if (!file || this.#broken) return
     try {
-      await writeAll(file, pieces)
+      if (file && !this.#broken) await writeAll(file, pieces)
     } catch (error) {
       this.#fail(error)
     }
+    for (const piece of pieces) this.#free(piece)
   }
 
   #fail(error: unknown): undefined {

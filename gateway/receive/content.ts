@@ -1,10 +1,10 @@
 // Streams DATA to `incoming/<id>.eml`: never whole in memory, never longer than its deadline, gone again if refused.
-import type { Readable } from 'node:stream'
 import { reply } from '../reply.ts'
 import type { IncomingStore } from './answer.ts'
 import type { Refusal } from './command.ts'
 import { ContentFile } from './content-file.ts'
 import { ContentCheck, type ContentLimits } from './data.ts'
+import type { ContentStream } from './parser.ts'
 
 export type Pace = {
   /** The whole of DATA. */
@@ -69,7 +69,7 @@ type End = 'ended' | 'lost' | Refusal
  * but no more than `drainBytes` of it. By hand: a pipeline cost more than all else that is done to a small message.
  */
 function take(
-  source: Readable,
+  source: ContentStream,
   check: ContentCheck,
   file: ContentFile,
   { pace, drainBytes }: { pace: Pace; drainBytes: number },
@@ -94,6 +94,7 @@ function take(
       return
     }
     drained += chunk.length
+    source.free?.(chunk)
     if (drained > drainBytes && check.refusal) stop(check.refusal)
   })
   source.on('end', () => {
@@ -111,7 +112,7 @@ function take(
 /** Takes one message's content into the store. What is not `received` has left nothing behind. Never rejects. */
 export async function receiveContent(
   id: string,
-  source: Readable,
+  source: ContentStream,
   store: IncomingStore,
   limits: ContentLimits,
   pace: Pace,
@@ -122,6 +123,7 @@ export async function receiveContent(
       check.refusal ??= diskRefusal(error)
     },
     onRoom: () => source.resume(),
+    free: piece => source.free?.(piece),
   })
   const drainBytes = Math.max(DRAIN_BYTES, limits.sizeBytes)
   const end = await take(source, check, file, { pace, drainBytes })

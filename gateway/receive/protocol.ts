@@ -1,14 +1,15 @@
-// The one file that overrides smtp-server's internals (3.21.6): replies, MAIL and RCPT, early ends, trust in PROXY.
+// Overrides smtp-server's internals (3.21.6), as only parser.ts does besides: replies, MAIL, RCPT, early ends, PROXY.
 import type net from 'node:net'
 import type { Readable } from 'node:stream'
 import type { SecureContext, TLSSocket } from 'node:tls'
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server'
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
-import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
+import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { type Reply, reply, replyText } from '../reply.ts'
 import type { DataAnswer, Gate, Line, Session } from './conversation.ts'
 import { createHandshakes } from './handshakes.ts'
 import { createHeardWatch, type HeardWatch } from './heard.ts'
+import { Parser } from './parser.ts'
 import { describeReply, failure, isComplete, printable } from './wording.ts'
 
 /** A refused socket gets this long to read why. */
@@ -54,14 +55,12 @@ export class GatewayConnection extends SMTPConnection {
   }
 
   override _createParser(): SMTPStream {
-    const parser = new SMTPStream({
+    const parser = new Parser({
       maxCommandLength: COMMAND_OCTETS,
       highWaterMark: PARSER_BUFFER_BYTES,
     })
     parser.oncommand = (command, callback) => this._onCommand(command, callback)
     parser.on('error', error => this.send(421, `Error: ${error.message}`))
-    // A line without its end is no command (RFC 5321 §2.3.8): the library would obey it when the client leaves.
-    parser._flushData = () => undefined
     return parser
   }
 

@@ -1,6 +1,7 @@
 // Content on its way to the store: in whatever order client and disk come to an end, nothing half is ever received.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { PassThrough } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
@@ -72,6 +73,38 @@ describe('content', { concurrency: 4 }, () => {
     )
   })
   const size = async (id: string) => (await readFile(plain.contentPath(id)).catch(() => '')).length
+
+  it('gives back each piece once it is written, and not before', async () => {
+    const id = plain.newId()
+    const sizes: [free: number, written: number][] = []
+    let freed = 0
+    const source = Object.assign(new PassThrough(), {
+      free(piece: Buffer) {
+        freed += piece.length
+        sizes.push([freed, statSync(plain.contentPath(id)).size])
+      },
+    })
+    const received = receiveContent(id, source, slowStore(plain, 5), LIMITS, PACE)
+    source.write('a: b\r\n\r\n')
+    for (let i = 0; i < 8; i++) source.write(LINES)
+    source.end()
+    assert.equal((await received).kind, 'received')
+    assert.equal(freed, 8 + 8 * LINES.length)
+    for (const [free, written] of sizes) assert.ok(free <= written, `${free} of ${written}`)
+  })
+
+  it('gives back what is refused, too', async () => {
+    const pieces: Buffer[] = []
+    const source = Object.assign(new PassThrough(), {
+      free: (piece: Buffer) => void pieces.push(piece),
+    })
+    const received = receiveContent(plain.newId(), source, slowStore(plain, 5), LIMITS, PACE)
+    for (const chunk of [Buffer.from('a: b\r\n\r\n'), LINES, LINES, Buffer.from('\n'), LINES])
+      source.write(chunk)
+    source.end()
+    assert.equal((await received).kind, 'refused')
+    assert.equal(Buffer.concat(pieces).length, 9 + 3 * LINES.length)
+  })
 
   const ends: [what: string, end: (source: PassThrough) => void][] = [
     ['without a word', source => source.destroy()],
