@@ -1,6 +1,6 @@
 // Decodes base64 in each of the ways that programs do where it isn't what RFC 2045 §6.8 asks for.
 import type { Budget } from './limits.ts'
-import { type Octets, roomFor, type Scratch, WINDOW_BYTES } from './octets.ts'
+import { createRoom, type Octets, type Scratch, WINDOW_BYTES } from './octets.ts'
 
 type Way = {
   /** At padding with more after it: stop there, start afresh, or take no notice. */
@@ -105,7 +105,7 @@ async function decodeClean(
   if (!/^[A-Za-z0-9+/\r\n]*={0,2}(?:\r\n)*$/.test(last)) return undefined
   const first = octets.slice(0, LINE_LETTERS + 2).indexOf('\r\n')
   if (first % 4 !== 0 && (first >= 0 || end > LINE_LETTERS)) return undefined
-  const sink = scratch.sink(budget)
+  const sink = scratch.sink(budget, decodedBytes(end))
   let at = 0
   for (const { window, regular, decoded } of lineWindows(octets)) {
     await budget.breathe()
@@ -128,7 +128,7 @@ type LineWindow = {
   window: Buffer
   /** So many octets at its beginning are lines of one length, a multiple of 4, of letters only. */
   regular: number
-  /** What these decode to. */
+  /** What these decode to; good until the next window, as that is. */
   decoded: Buffer
 }
 
@@ -137,16 +137,31 @@ function* lineWindows(octets: Octets): Generator<LineWindow> {
   const first = octets.slice(0, LONGEST_LINE_BYTES).indexOf('\r\n')
   const length = first > 0 && first % 4 === 0 ? first : 0
   const step = length > 0 ? WINDOW_BYTES - (WINDOW_BYTES % (length + 2)) : WINDOW_BYTES
-  const room = roomFor(octets.sizeBytes)
+  const [room, decoder] = [createRoom(), createDecoder()]
   for (let at = 0; at < octets.sizeBytes; at += step) {
     const window = octets.slice(at, at + step, room)
     const lines = length > 0 ? linesOfLength(window, length) : 0
     const regular = lines * (length + 2)
-    const decoded = Buffer.from(window.toString('latin1', 0, regular), 'base64')
+    const decoded = decoder(window.subarray(0, regular))
     // The built-in decoder skips what is no letter, so that any such octet leaves too little; but it takes these two.
     const isRegular =
-      decoded.length === (lines * length * 3) / 4 && !window.includes('-') && !window.includes('_')
+      decoded.length === (lines * length * 3) / 4 &&
+      !window.includes(HYPHEN) &&
+      !window.includes(UNDERSCORE)
     yield isRegular ? { window, regular, decoded } : { window, regular: 0, decoded: NOTHING }
+  }
+}
+
+const HYPHEN = 0x2d
+const UNDERSCORE = 0x5f
+const decodedBytes = (letters: number): number => Math.ceil((letters * 3) / 4)
+
+/** The engine's own, which needs a string, into the same place each time. */
+function createDecoder(): (letters: Buffer) => Buffer {
+  const room = createRoom()
+  return letters => {
+    const place = room.of(decodedBytes(letters.length))
+    return place.subarray(0, place.write(letters.toString('latin1'), 'base64'))
   }
 }
 
@@ -191,11 +206,12 @@ async function survey(octets: Octets, budget: Budget): Promise<Oddities> {
 /** Packs the letters that count, and lets the engine's own decoder do the rest. */
 async function decode(octets: Octets, way: Way, scratch: Scratch, budget: Budget): Promise<Octets> {
   const sink = scratch.sink(budget)
-  let packed = Buffer.alloc(0)
+  const decoder = createDecoder()
+  let packed = NOTHING
   let count = 0
   const flush = (upTo: number): boolean => {
     if (upTo === 0) return true
-    const done = sink.write(Buffer.from(packed.toString('latin1', 0, upTo), 'base64'))
+    const done = sink.write(decoder(packed.subarray(0, upTo)))
     packed.copyWithin(0, upTo, count)
     count -= upTo
     return done
@@ -208,9 +224,11 @@ async function decode(octets: Octets, way: Way, scratch: Scratch, budget: Budget
     const start = count === 0 && !spoiled ? regular : 0
     if (start > 0 && !sink.write(decoded)) break
     if (start > 0) line = 0
-    const room = Buffer.allocUnsafe(count + window.length)
-    packed.copy(room, 0, 0, count)
-    packed = room
+    if (count + window.length > packed.length) {
+      const room = Buffer.allocUnsafeSlow(count + window.length)
+      packed.copy(room, 0, 0, count)
+      packed = room
+    }
     for (let i = start; i < window.length && !over; i++) {
       const octet = window[i] ?? 0
       const kind = kinds[octet]

@@ -77,7 +77,7 @@ function joined(
     const element = elementAt(octets, at)
     // End-of-contents, or something that is no piece of the string.
     if (element?.tag !== OCTET_STRING) break
-    if (!sink.write(Buffer.from(octets.slice(element.from, element.to)))) break
+    if (!sink.write(octets.slice(element.from, element.to))) break
     at = element.next
   }
   const isEnd = octets.slice(at, at + 2).equals(Buffer.alloc(2))

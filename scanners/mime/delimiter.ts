@@ -1,6 +1,6 @@
 // Finds every line that could delimit body parts, whoever declared it: programs disagree on boundaries, not on lines.
 import type { Budget } from './limits.ts'
-import { type Octets, roomFor, WINDOW_BYTES } from './octets.ts'
+import { createRoom, type Octets, WINDOW_BYTES } from './octets.ts'
 
 export type Delimiters = {
   readonly count: number
@@ -33,7 +33,7 @@ export async function findDelimiters(
   const nexts: number[] = []
   const tokens: number[] = []
   const fields: number[] = []
-  const room = roomFor(octets.sizeBytes, WINDOW_BYTES + TOKEN_BYTES + 5)
+  const room = createRoom()
   let reach = 0
   for (let at = 0; at < octets.sizeBytes; at += WINDOW_BYTES) {
     await budget.breathe()

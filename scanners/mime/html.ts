@@ -8,6 +8,9 @@ const STRETCH_BYTES = 2 * 1024 * 1024
 const OVERLAP_BYTES = 256 * 1024
 const SAMPLE_BYTES = 16_384
 const CONTROL_SHARE = 0.04
+const CONTROLS = Uint8Array.from({ length: 256 }, (_, octet) =>
+  octet > 0 && octet < 32 && (octet < 7 || octet > 13) ? 1 : 0,
+)
 const SCRIPTED =
   /<(?:script|svg|style|input|html|body|a|img|iframe|object|embed|meta)\b|da[\t\r\n]*t[\t\r\n]*a[\t\r\n]*:|atob|certutil|charcode|int8array|unescape|\bvar\b|\blet\b|\bconst\b/i
 const DATA_URI = /\bdata:([^,:"'<>\s]{0,200}),/gi
@@ -60,8 +63,9 @@ const withoutBreaks = (text: string): string => {
 /** More control characters than any text has, at its beginning; UTF-16 has its own. */
 function isBinary(octets: Octets): boolean {
   const sample = octets.slice(0, SAMPLE_BYTES)
-  const isControl = (octet: number): boolean => octet > 0 && octet < 32 && (octet < 7 || octet > 13)
-  return sample.filter(isControl).length > sample.length * CONTROL_SHARE
+  let controls = 0
+  for (let i = 0; i < sample.length; i++) controls += CONTROLS[sample[i] ?? 0] ?? 0
+  return controls > sample.length * CONTROL_SHARE
 }
 
 /** UTF-16 (by its mark, or by every second octet being NUL) narrowed to Latin-1. */

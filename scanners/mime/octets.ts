@@ -13,15 +13,31 @@ export type Octets = {
    * The octets from `from` to before `to`, as far as there are any. They may lie in `room`, where they are good
    * until its next use: whoever goes through a large file then leaves no garbage behind.
    */
-  slice(from: number, to: number, room?: Buffer): Buffer
+  slice(from: number, to: number, room?: Room): Buffer
   view(from: number, to: number): Octets
 }
 
+/** A buffer for one window after the other; there is none until one is needed. */
+export type Room = { of(bytes: number): Buffer }
+
 export const WINDOW_BYTES = 65_536
-/** Up to this length a slice is taken from a window kept: header sections lie close together. */
+/** Up to this length a slice is taken from a window kept, which a file's views share: header sections lie close together. */
 const NEAR_BYTES = 16_384
-const CRUMB_BYTES = 1_024
-const CRUMBS = 512
+/** Of two windows that are nearly the same size the second needs no new room. */
+const ROUND_BYTES = 4_096
+const LEAST_HELD_BYTES = 1_024
+const NOTHING = Buffer.alloc(0)
+
+export function createRoom(): Room {
+  let octets: Buffer | undefined
+  return {
+    of(bytes) {
+      if (octets === undefined || octets.length < bytes)
+        octets = Buffer.allocUnsafeSlow(Math.ceil(bytes / ROUND_BYTES) * ROUND_BYTES)
+      return octets.subarray(0, bytes)
+    },
+  }
+}
 
 export function inMemory(buffer: Buffer): Octets {
   return {
@@ -31,40 +47,44 @@ export function inMemory(buffer: Buffer): Octets {
   }
 }
 
-/** Throws where the file can't be read, or has become shorter. */
-function inFile(file: number, offset: number, sizeBytes: number): Octets {
-  const load = (from: number, to: number, place?: Buffer): Buffer => {
+type Near = { octets: Buffer; from: number }
+
+/** Throws where the file can't be read, or has become shorter. `near` is what of the file was read last. */
+function inFile(
+  file: number,
+  offset: number,
+  sizeBytes: number,
+  near: Near = { octets: NOTHING, from: 0 },
+): Octets {
+  const load = (from: number, to: number, place?: Room): Buffer => {
     const count = Math.max(0, to - from)
-    const fits = place !== undefined && place.length >= count
-    const room = fits ? place.subarray(0, count) : Buffer.allocUnsafe(count)
-    for (let got = 0; got < room.length; ) {
-      const more = readSync(file, room, got, room.length - got, offset + from + got)
+    const room = place?.of(count) ?? Buffer.allocUnsafeSlow(count)
+    for (let got = 0; got < count; ) {
+      const more = readSync(file, room, got, count - got, offset + from + got)
       if (more === 0) throw new Error('the content is shorter than it was')
       got += more
     }
     return room
   }
-  let near: Buffer = Buffer.alloc(0)
-  let nearFrom = 0
   return {
     sizeBytes,
     slice(from, to, room) {
       const end = Math.min(to, sizeBytes)
       if (end - from > NEAR_BYTES) return load(from, end, room)
-      if (from < nearFrom || end > nearFrom + near.length) {
-        nearFrom = from
-        near = load(from, Math.min(sizeBytes, from + WINDOW_BYTES))
+      const at = offset + from - near.from
+      if (at < 0 || at + end - from > near.octets.length) {
+        near.octets = load(from, Math.min(sizeBytes, from + NEAR_BYTES))
+        near.from = offset + from
+        return near.octets.subarray(0, Math.max(0, end - from))
       }
-      return near.subarray(from - nearFrom, Math.max(from, end) - nearFrom)
+      return near.octets.subarray(at, at + Math.max(0, end - from))
     },
-    view: (from, to) =>
-      inFile(file, offset + from, Math.max(0, Math.min(to, sizeBytes) - Math.max(0, from))),
+    view(from, to) {
+      const start = Math.max(0, from)
+      return inFile(file, offset + from, Math.max(0, Math.min(to, sizeBytes) - start), near)
+    },
   }
 }
-
-/** Room for windows of so many octets; none for what is small, which is read at once. */
-export const roomFor = (sizeBytes: number, windowBytes = WINDOW_BYTES): Buffer | undefined =>
-  sizeBytes > NEAR_BYTES ? Buffer.allocUnsafeSlow(windowBytes) : undefined
 
 export function* windows(octets: Octets, from = 0, to = octets.sizeBytes): Generator<Buffer> {
   for (let at = from; at < to; at += WINDOW_BYTES)
@@ -73,7 +93,7 @@ export function* windows(octets: Octets, from = 0, to = octets.sizeBytes): Gener
 
 export async function sha256(octets: Octets, budget: Budget): Promise<string> {
   const hash = createHash('sha256')
-  const room = roomFor(octets.sizeBytes)
+  const room = createRoom()
   for (let at = 0; at < octets.sizeBytes; at += WINDOW_BYTES) {
     hash.update(octets.slice(at, at + WINDOW_BYTES, room))
     await budget.breathe()
@@ -84,7 +104,7 @@ export async function sha256(octets: Octets, budget: Budget): Promise<string> {
 /** Takes what a decoder makes. */
 export type Sink = {
   readonly sizeBytes: number
-  /** False where a limit is reached: the decoder may stop. The chunk is kept, and must not change afterwards. */
+  /** False where a limit is reached: the decoder may stop. The chunk is copied. */
   write(chunk: Buffer): boolean
   finish(): Octets
 }
@@ -92,7 +112,8 @@ export type Sink = {
 /** The files opened for one message; their names are gone before anything is in them, so nothing is left behind. */
 export type Scratch = {
   open(path: string, sizeBytes: number): Octets
-  sink(budget: Budget): Sink
+  /** `likelyBytes`: what the decoder makes if nothing is odd; it may make more, or less. */
+  sink(budget: Budget, likelyBytes?: number): Sink
   [Symbol.dispose](): void
 }
 
@@ -111,32 +132,37 @@ export function createScratch(folder: string): Scratch {
       files.push(file)
       return inFile(file, 0, sizeBytes)
     },
-    sink: budget => createSink(budget, nameless),
+    sink: (budget, likelyBytes = 0) => createSink(budget, likelyBytes, nameless),
     [Symbol.dispose]() {
       for (const file of files.splice(0)) closeSync(file)
     },
   }
 }
 
-function createSink(budget: Budget, nameless: () => number): Sink {
+function createSink(budget: Budget, likelyBytes: number, nameless: () => number): Sink {
   const { leafBytes, memoryBytes } = budget.limits
-  let chunks: Buffer[] = []
-  /** Decoders of lines write a few octets at a time: these are put together before they cost more than they hold. */
-  let crumbs: Buffer[] = []
+  let held = NOTHING
   let heldBytes = 0
   let sizeBytes = 0
-  const gather = (): void => {
-    if (crumbs.length > 0) chunks.push(Buffer.concat(crumbs))
-    crumbs = []
-  }
   let file: number | undefined
-  const spill = (): void => {
+  const append = (chunk: Buffer): void => {
     file ??= nameless()
-    gather()
-    const all = Buffer.concat(chunks)
-    for (let done = 0; done < all.length; ) done += writeSync(file, all, done)
-    chunks = []
+    for (let done = 0; done < chunk.length; ) done += writeSync(file, chunk, done)
+  }
+  const spill = (): void => {
+    append(held.subarray(0, heldBytes))
     heldBytes = 0
+  }
+  const hold = (chunk: Buffer): void => {
+    const neededBytes = heldBytes + chunk.length
+    if (neededBytes > held.length) {
+      const roomBytes = Math.max(neededBytes, 2 * held.length, LEAST_HELD_BYTES, likelyBytes)
+      const room = Buffer.allocUnsafeSlow(Math.min(roomBytes, memoryBytes))
+      held.copy(room, 0, 0, heldBytes)
+      held = room
+    }
+    chunk.copy(held, heldBytes)
+    heldBytes = neededBytes
   }
   return {
     get sizeBytes() {
@@ -148,19 +174,20 @@ function createSink(budget: Budget, nameless: () => number): Sink {
         budget.stop('too-large')
         return false
       }
-      if (chunk.length >= CRUMB_BYTES) gather()
-      if (chunk.length >= CRUMB_BYTES) chunks.push(chunk)
-      else if (crumbs.push(chunk) >= CRUMBS) gather()
       sizeBytes += chunk.length
-      heldBytes += chunk.length
-      if (heldBytes > memoryBytes) spill()
+      if (heldBytes + chunk.length > memoryBytes) spill()
+      if (chunk.length > memoryBytes) append(chunk)
+      else hold(chunk)
       return true
     },
     finish() {
-      gather()
-      if (file === undefined) return inMemory(Buffer.concat(chunks))
-      spill()
-      return inFile(file, 0, sizeBytes)
+      if (file !== undefined) {
+        spill()
+        return inFile(file, 0, sizeBytes)
+      }
+      // What was expected, and did not come, is not kept for as long as the leaf.
+      const octets = held.subarray(0, heldBytes)
+      return inMemory(2 * heldBytes < held.length ? Buffer.from(octets) : octets)
     },
   }
 }

@@ -1,5 +1,5 @@
 // Opens RAR archives as far as nothing in them is packed, and says of the others that only an engine can open them.
-import { type Octets, roomFor, WINDOW_BYTES } from './octets.ts'
+import { createRoom, type Octets, WINDOW_BYTES } from './octets.ts'
 import { hasFirstBlock, listRar, markBytes } from './rar-blocks.ts'
 import type { Piece, Session } from './session.ts'
 
@@ -36,7 +36,7 @@ async function* openFromStart(octets: Octets, session: Session): AsyncGenerator<
 
 /** Where the first archive in it starts; undefined where there is none. */
 export async function firstMark(octets: Octets, { budget }: Session): Promise<number | undefined> {
-  const room = roomFor(octets.sizeBytes, WINDOW_BYTES + NEEDED_BYTES)
+  const room = createRoom()
   for (let at = 0; at < octets.sizeBytes && !budget.spent; at += WINDOW_BYTES) {
     await budget.breathe()
     const window = octets.slice(at, at + WINDOW_BYTES + NEEDED_BYTES, room)

@@ -1,6 +1,6 @@
 // Finds what is written into a text without a label: base64, hexadecimal, uuencode and yEnc.
 import { decodeBase64 } from './base64.ts'
-import { inMemory, type Octets, roomFor, WINDOW_BYTES, windows } from './octets.ts'
+import { createRoom, inMemory, type Octets, WINDOW_BYTES, windows } from './octets.ts'
 import type { Piece, Range, Session } from './session.ts'
 import { decodeUuencode, decodeYenc } from './uuencode.ts'
 
@@ -47,7 +47,7 @@ async function* sweepRange(
   let blob: Blob | undefined
   let encodedUpTo = from
   const yencParts: Octets[] = []
-  const room = roomFor(to - from)
+  const room = createRoom()
   for (let at = from; at < to && !budget.spent; ) {
     await budget.breathe()
     const raw = octets.slice(at, Math.min(to, at + WINDOW_BYTES), room).toString('latin1')
@@ -91,8 +91,7 @@ async function* sweepRange(
 /** One file in several parts, in the order in which they stand. */
 function joined(parts: readonly Octets[], { scratch, budget }: Session): Octets {
   const sink = scratch.sink(budget)
-  for (const part of parts)
-    for (const window of windows(part)) if (!sink.write(Buffer.from(window))) break
+  for (const part of parts) for (const window of windows(part)) if (!sink.write(window)) break
   return sink.finish()
 }
 

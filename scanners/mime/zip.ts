@@ -2,7 +2,7 @@
 import { constants, inflateRawSync } from 'node:zlib'
 import { inflate } from './inflate.ts'
 import { decodeLzma } from './lzma.ts'
-import type { Octets } from './octets.ts'
+import { createRoom, type Octets } from './octets.ts'
 import { firstMark } from './rar.ts'
 import { markBytes } from './rar-blocks.ts'
 import type { Piece, Session } from './session.ts'
@@ -142,9 +142,10 @@ async function* openInEveryWay(
 async function localHeaders(octets: Octets, { budget }: Session): Promise<Entry[]> {
   const most = budget.limits.archiveEntries
   const found: Entry[] = []
+  const room = createRoom()
   for (let at = 0; at < octets.sizeBytes && found.length <= most; at += SEARCH_BYTES) {
     await budget.breathe()
-    const window = octets.slice(at, at + SEARCH_BYTES + LOCAL_BYTES + NAME_BYTES)
+    const window = octets.slice(at, at + SEARCH_BYTES + LOCAL_BYTES + NAME_BYTES, room)
     for (let i = window.indexOf(LOCAL); i >= 0; i = window.indexOf(LOCAL, i + 4)) {
       if (i >= SEARCH_BYTES || i + LOCAL_BYTES > window.length) break
       found.push({
