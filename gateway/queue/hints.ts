@@ -8,6 +8,10 @@ const channelOf = (name: string) => `${PREFIX}:hint:${name}`
 /** Every sweep listens here for ids that came into custody or were deferred. */
 const CUSTODY = channelOf('custody')
 
+/** Sweeps look twice a second: ids for them are told together, so many at most. */
+const GATHER_MS = 25
+const MOST_GATHERED = 100
+
 export type Hints = {
   /** This process's own address, for `replyTo`. */
   address: string
@@ -32,7 +36,7 @@ export function createHints(setting: Config['redis'], address: string, seal: Sea
   subscriber.on('message', (channel: string, sealed: string) => {
     const text = seal.open(channel, sealed)
     if (text === undefined) return
-    if (channel === CUSTODY) sweep?.(text)
+    if (channel === CUSTODY) for (const id of text.split(' ')) sweep?.(id)
     else if (channel === own) {
       const hint = JSON.parse(text) as Hint
       listeners.get(hint.id)?.(hint)
@@ -43,6 +47,12 @@ export function createHints(setting: Config['redis'], address: string, seal: Sea
     publisher.publish(channel, seal.close(channel, text)).catch(() => undefined)
   }
 
+  let gathered: string[] = []
+  const tellGathered = () => {
+    if (gathered.length > 0) publish(CUSTODY, gathered.join(' '))
+    gathered = []
+  }
+
   return {
     address,
     listen(id, heard) {
@@ -50,7 +60,10 @@ export function createHints(setting: Config['redis'], address: string, seal: Sea
       return () => void listeners.delete(id)
     },
     tell: (replyTo, hint) => publish(channelOf(replyTo), JSON.stringify(hint)),
-    tellSweep: id => publish(CUSTODY, id),
+    tellSweep(id) {
+      if (gathered.push(id) === 1) setTimeout(tellGathered, GATHER_MS)
+      else if (gathered.length >= MOST_GATHERED) tellGathered()
+    },
     listenAsSweep(heard) {
       sweep = heard
       subscriber.subscribe(CUSTODY).catch(() => undefined)

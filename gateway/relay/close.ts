@@ -1,6 +1,7 @@
-// The last look at a message in custody: tells senders of what failed for good, and ends custody when all has ended.
+// Settles recipients; the last look at a message in custody tells senders of what failed for good, and ends it when all has.
 import type { Recipient } from '../message.ts'
-import type { LogState } from '../spool/outcome-log.ts'
+import type { Ends } from '../observe/events.ts'
+import type { LogLine, LogState } from '../spool/outcome-log.ts'
 import { isExpired } from '../spool/retry.ts'
 import { endsOf } from '../spool/standing.ts'
 import type { Failed } from './notify.ts'
@@ -19,7 +20,7 @@ export async function closeCustody(run: Run): Promise<void> {
     await writeDown(run, lines)
   }
   const ends = endsOf(envelope, await spool.log(envelope.id))
-  const ended = ends.relayed + ends.quarantined + ends.discarded + ends.notified
+  const ended = sumOf(ends)
   if (ended < envelope.recipients.length) {
     options.hints.tellSweep(envelope.id)
     return
@@ -29,6 +30,34 @@ export async function closeCustody(run: Run): Promise<void> {
   const keepLog = await spool.unanswered.has(envelope.fingerprint, envelope.id)
   await spool.endCustody(envelope.id, keepLog)
 }
+
+/** Writes down what became of recipients, unless that ends custody at once. */
+export async function settle(run: Run, lines: readonly LogLine[]): Promise<void> {
+  if (!(await endAtOnce(run, lines))) await writeDown(run, lines)
+}
+
+/**
+ * Where nothing is left to do, and nobody will ask, the last outcomes need not be written: that the envelope is gone says
+ * as much, and is as durable.
+ */
+async function endAtOnce({ options, envelope, custody, log }: Run, lines: readonly LogLine[]) {
+  const { spool, events } = options
+  const { id, recipients } = envelope
+  if (!custody) return false
+  const all = new Map(log.ends)
+  for (const line of lines) if (line.kind === 'end') all.set(line.recipient, line)
+  const ends = endsOf(envelope, { ends: all })
+  if (sumOf(ends) < recipients.length) return false
+  if (await spool.unanswered.has(envelope.fingerprint, id)) return false
+  events.custodyEnded({ id, recipients: recipients.length, ends })
+  return spool.endCustody(id, false).then(
+    () => true,
+    () => false,
+  )
+}
+
+const sumOf = ({ relayed, quarantined, discarded, notified }: Ends): number =>
+  relayed + quarantined + discarded + notified
 
 function failedOf(run: Run, log: LogState): Failed[] {
   const { envelope, options } = run

@@ -8,10 +8,10 @@ import type { Quarantine } from '../quarantine/quarantine.ts'
 import type { Hints } from '../queue/hints.ts'
 import { heard, type Plan, type Planned, type RelayJob } from '../queue/jobs.ts'
 import { type Claim, SUSPECT_DEATHS } from '../spool/claim.ts'
-import { type LogLine, relayLine } from '../spool/outcome-log.ts'
+import { type LogLine, type LogState, relayLine } from '../spool/outcome-log.ts'
 import { isExpired, nextAttempt } from '../spool/retry.ts'
 import type { Spool } from '../spool/spool.ts'
-import { closeCustody } from './close.ts'
+import { closeCustody, settle } from './close.ts'
 import type { Delivery } from './deliver.ts'
 import type { Notify } from './notify.ts'
 import { keepWhole } from './strip.ts'
@@ -38,6 +38,8 @@ export type Run = {
   attempt: number
   claim: Claim
   custody: boolean
+  /** What was written down before this run. */
+  log: LogState
 }
 
 const NO_PLAN: Planned = {
@@ -66,7 +68,8 @@ export function createRelay(options: RelayOptions): (job: RelayJob) => Promise<v
       const content = await spool.content(id)
       if (content) {
         const { envelope, plan, attempt } = job
-        await carryOut({ options, envelope, content, plan, attempt, claim, custody })
+        const log = await spool.log(id)
+        await carryOut({ options, envelope, content, plan, attempt, claim, custody, log })
       } else if (custody) await spool.setAside(id, 'its content is missing')
       if (job.replyTo !== undefined) hints.tell(job.replyTo, { id, kind: 'settled' })
     } finally {
@@ -76,8 +79,7 @@ export function createRelay(options: RelayOptions): (job: RelayJob) => Promise<v
 }
 
 async function carryOut(run: Run): Promise<void> {
-  const { options, envelope } = run
-  const log = await options.spool.log(envelope.id)
+  const { options, envelope, log } = run
   const pending = envelope.recipients.filter(r => !log.ends.has(r.address))
   const byAddress = new Map(decidedFor(run).map(p => [p.recipient, p]))
   const planned = pending.map(recipient => ({
@@ -156,7 +158,7 @@ async function relayGroup(run: Run, group: Group): Promise<void> {
   const lines: LogLine[] = outcomes.map(outcome => relayLine(outcome, next))
   // Should this come into custody, later attempts need no new scan.
   if (outcomes.some(o => o.result !== 'relayed')) lines.unshift(...planLine(run))
-  await writeDown(run, lines)
+  await settle(run, lines)
   const deferred = outcomes.filter(o => o.result === 'deferred')
   if (deferred.length > 0)
     options.events.retryScheduled({
@@ -223,5 +225,5 @@ async function settleHere(run: Run, items: readonly Item[]): Promise<void> {
       detail: item.plan.reason,
     }),
   )
-  if (ended.length > 0) await writeDown(run, ended)
+  if (ended.length > 0) await settle(run, ended)
 }

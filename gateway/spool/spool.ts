@@ -40,7 +40,7 @@ export type Spool = IncomingStore & {
   log(id: string): Promise<LogState>
   /** Appends to the outcome log; in custody it is on disk when this resolves. Only for the holder of the claim. */
   append(id: string, lines: readonly LogLine[]): Promise<void>
-  /** Makes the message ours, durably: content and log, `incoming/`, envelope, `queued/`. */
+  /** Makes the message ours, durably: content, log and envelope, `incoming/`, the envelope's name, `queued/`. */
   takeCustody(envelope: Envelope): Promise<void>
   inCustody(id: string): Promise<boolean>
   /** Makes what another process put into custody durable, as far as it had not come to that. */
@@ -103,10 +103,14 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   async function takeCustody(envelope: Envelope): Promise<void> {
     const { id } = envelope
     const aside = asidePath(id)
-    // The file of its log may have other names: what is fsynced is the file, and the name with the folder.
-    const [logged] = await Promise.all([syncIfThere(logPath(id)), syncPath(contentPath(id))])
+    // The file of its log may have other names: what is fsynced is the file, and the name with the folder. The envelope is
+    // none before it has its name, which it gets when all the others are on disk.
+    const [logged] = await Promise.all([
+      syncIfThere(logPath(id)),
+      syncPath(contentPath(id)),
+      writeDurably(aside, JSON.stringify({ version: 1, envelope })),
+    ])
     await syncIncoming()
-    await writeDurably(aside, JSON.stringify({ version: 1, envelope }))
     renameSync(aside, envelopePath(id))
     try {
       await syncQueued()

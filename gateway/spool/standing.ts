@@ -54,7 +54,7 @@ export const settledIn = (log: LogState): string[] =>
   [...log.ends.values()].filter(line => line.end !== 'refused').map(line => line.recipient)
 
 /** How many of the envelope's recipients came to which end. */
-export function endsOf(envelope: Envelope, log: LogState): Ends {
+export function endsOf(envelope: Envelope, log: Pick<LogState, 'ends'>): Ends {
   const count = (end: End) =>
     envelope.recipients.filter(r => log.ends.get(r.address)?.end === end).length
   return {

@@ -130,6 +130,30 @@ test('in custody: only who is left is tried, and the last one ends it', async ()
   assert.equal(relaying.events.of('custodyEnded').at(-1)?.recipients, 2)
 })
 
+test('in custody: where one word ends it for all, that the envelope is gone says so, and no log', async () => {
+  await using alone = await startRelaying()
+  const written: string[] = []
+  const { append } = alone.spool
+  alone.spool.append = (id, lines) => {
+    written.push(...lines.map(line => line.kind))
+    return append(id, lines)
+  }
+  const to = ['a@example.org', 'b@example.org']
+  const envelope = await alone.custody(to)
+  const decided = plan({ 'a@example.org': 'relay', 'b@example.org': 'relay' })
+  await alone.run({ attempt: 1, envelope, plan: decided })
+  assert.deepEqual(written, [])
+  assert.equal(await alone.spool.inCustody(envelope.id), false)
+  assert.deepEqual(alone.events.of('custodyEnded').at(-1)?.ends, {
+    ...{ relayed: 2, quarantined: 0, discarded: 0, notified: 0 },
+  })
+  const other = await alone.custody(['a@example.org', 'b@example.com'])
+  const apart = plan({ 'a@example.org': 'relay', 'b@example.com': 'relay' })
+  await alone.run({ attempt: 1, envelope: other, plan: apart })
+  assert.deepEqual(written, ['end', 'end'])
+  assert.equal(await alone.spool.inCustody(other.id), false)
+})
+
 test('custody ends while its client has not heard: the log stays for the retry', async () => {
   const envelope = await relaying.custody()
   const { entry } = await relaying.spool.unanswered.enter(envelope.fingerprint, envelope.id)
@@ -170,13 +194,14 @@ test('the quarantine fails while a next hop is about to answer: nobody gets the 
 test('an outcome that cannot be written down keeps the claim until it can: one copy', async () => {
   await using full = await startRelaying()
   const envelope = await full.custody()
-  const append = full.spool.append
-  full.spool.append = () => Promise.reject(new Error('ENOSPC'))
+  const { append, endCustody } = full.spool
+  const broken = () => Promise.reject(new Error('EIO'))
+  Object.assign(full.spool, { append: broken, endCustody: broken })
   const job = { attempt: 1, envelope, plan: plan({ 'a@example.org': 'relay' }) }
   const running = full.run(job)
   await until('the disk to be full', () => full.events.of('warned').length > 0)
   await full.run(job)
-  full.spool.append = append
+  Object.assign(full.spool, { append, endCustody })
   await running
   assert.equal(full.orders.length, 1)
   assert.equal(await full.spool.inCustody(envelope.id), false)
