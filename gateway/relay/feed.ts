@@ -6,8 +6,11 @@ import { leaveAlone } from './transparency.ts'
 export type Pieces = {
   /** Octets in all, dots of transparency not counted. */
   sizeBytes: number
-  /** May be called again. Rejects, or ends early, where the content can't be read as it should be. */
-  pieces(): Buffer[] | AsyncIterable<Buffer>
+  /**
+   * May be called again. Rejects, or ends early, where the content can't be read as it should be. Pieces may change once
+   * `sentBytes` says that nobody needs them any more: so many octets, from the first; without it, they never do.
+   */
+  pieces(sentBytes?: () => number): Buffer[] | AsyncIterable<Buffer>
 }
 
 /** What the transaction has to say while its content is sent. */
@@ -18,6 +21,8 @@ export type Gate = {
   progress(): void
   /** Asked when only the last piece and the final dot are left; false ends the transaction without them. */
   finish(): Promise<boolean>
+  /** Octets that the connection still has to send. */
+  unsentBytes(): number
   /** No more is sent, and no final dot. */
   failed(kind: 'lost' | 'content', detail: string): void
 }
@@ -46,7 +51,11 @@ export function createFeed(source: Pieces, gate: Gate): Feed {
   const feed = async (to: Transform) => {
     let held: Buffer | undefined
     let octets = 0
-    for await (const piece of source.pieces()) {
+    let handed = 0
+    // Dots of transparency make it less than it is.
+    const sentBytes = () => handed - to.writableLength - to.readableLength - gate.unsentBytes()
+    for await (const piece of source.pieces(sentBytes)) {
+      handed += held?.length ?? 0
       if (held !== undefined && !stopped && !to.write(held)) await drained(to)
       if (stopped) return
       octets += piece.length

@@ -8,7 +8,9 @@ import { createHeaderFilter, isEightBit } from './header.ts'
 
 /** Content up to this size is read once into memory. */
 const SMALL_BYTES = 262_144
-const CHUNK_BYTES = 65_536
+const CHUNK_BYTES = 131_072
+/** Buffers of one message that may wait until what is in them has been sent; those beyond are not used again. */
+const LENT_BUFFERS = 8
 
 export type Source = Pieces & {
   /** The header section has octets above 127. */
@@ -38,7 +40,7 @@ export async function openSource(
     ...opened,
     async hasEightBit() {
       if (eightBit !== undefined) return eightBit
-      for await (const piece of opened.pieces()) {
+      for await (const piece of opened.pieces(() => Number.POSITIVE_INFINITY)) {
         if (!isEightBit(piece)) continue
         eightBit = true
         return true
@@ -94,12 +96,12 @@ async function inFile(
   try {
     const { size } = await file.stat()
     if (size !== content.sizeBytes) throw wrongLength(size, content)
-    const octets = () => cutFrom(chunks(file, size), replacements)
-    const head = await readHead(octets())
+    const octets = (takeBuffer: TakeBuffer) => cutFrom(chunks(file, size, takeBuffer), replacements)
+    const head = await readHead(octets(fresh))
     return {
       sizeBytes: fields.length + size + growth - head.removedBytes,
       eightBitHeader: head.eightBit,
-      pieces: () => filtered(octets(), fields),
+      pieces: (sentBytes = () => 0) => filtered(octets, fields, sentBytes),
       close: () => file.close(),
     }
   } catch (error) {
@@ -108,10 +110,19 @@ async function inFile(
   }
 }
 
-async function* chunks(file: FileHandle, sizeBytes: number): AsyncGenerator<Buffer> {
+/** Gives a buffer to read into. */
+type TakeBuffer = () => Buffer
+
+const fresh: TakeBuffer = () => Buffer.allocUnsafeSlow(CHUNK_BYTES)
+
+async function* chunks(
+  file: FileHandle,
+  sizeBytes: number,
+  takeBuffer: TakeBuffer,
+): AsyncGenerator<Buffer> {
   for (let at = 0; at < sizeBytes; ) {
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, sizeBytes - at))
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, at)
+    const length = Math.min(CHUNK_BYTES, sizeBytes - at)
+    const { bytesRead, buffer } = await file.read(takeBuffer(), 0, length, at)
     if (bytesRead === 0) throw new Error(`content ends after ${at} octets`)
     at += bytesRead
     yield buffer.subarray(0, bytesRead)
@@ -145,9 +156,34 @@ async function readHead(
   return { removedBytes, eightBit: filter.eightBit }
 }
 
-async function* filtered(octets: AsyncIterable<Buffer>, fields: Buffer): AsyncGenerator<Buffer> {
-  yield fields
+/**
+ * A large message leaves no garbage behind: a buffer is read into again once all that had been given until the one after
+ * it was asked for is sent. What the filters hold back of one is given before that.
+ */
+async function* filtered(
+  octets: (takeBuffer: TakeBuffer) => AsyncIterable<Buffer>,
+  fields: Buffer,
+  sentBytes: () => number,
+): AsyncGenerator<Buffer> {
+  let given = 0
+  const lent: { buffer: Buffer; until: number }[] = []
+  const takeBuffer = () => {
+    const last = lent.at(-1)
+    if (last) last.until = given
+    const [first] = lent
+    const isFree = first !== undefined && lent.length > 1 && first.until <= sentBytes()
+    if (isFree || lent.length === LENT_BUFFERS) lent.shift()
+    const buffer = isFree ? first.buffer : fresh()
+    lent.push({ buffer, until: Number.POSITIVE_INFINITY })
+    return buffer
+  }
   const filter = createHeaderFilter()
-  for await (const chunk of octets) yield* filter.push(chunk)
-  yield* filter.flush()
+  const give = (piece: Buffer) => {
+    given += piece.length
+    return piece
+  }
+  yield give(fields)
+  for await (const chunk of octets(takeBuffer))
+    for (const piece of filter.push(chunk)) yield give(piece)
+  for (const piece of filter.flush()) yield give(piece)
 }

@@ -7,7 +7,7 @@ export type Timeouts = {
   greetingMs: number
   /** For each reply before the content, and for EHLO with STARTTLS (RFC 5321 §4.5.3.2.2-4). */
   commandMs: number
-  /** For each 64 KiB of content to be taken (RFC 5321 §4.5.3.2.5). */
+  /** For each 128 KiB of content to be taken (RFC 5321 §4.5.3.2.5). */
   chunkMs: number
   /** For all of the content. */
   contentMs: number

@@ -116,6 +116,7 @@ export function transact(connection: Connection, options: TransactionOptions): P
         }
         return may
       },
+      unsentBytes: () => socket.writableLength,
       failed: (kind, detail) => end({ kind, detail }),
     })
     deadline.set(timeouts.commandMs, late('after MAIL'))

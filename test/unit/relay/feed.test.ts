@@ -20,6 +20,7 @@ function fed(pieces: Buffer[], sizeBytes: number, change: Partial<Gate> = {}) {
     {
       refusal: () => undefined,
       progress: () => undefined,
+      unsentBytes: () => 0,
       async finish() {
         seen.push('finish?')
         return true
