@@ -1,6 +1,6 @@
 // The spool: where content, claim and outcome log of a message lie, and what "in custody" means on disk.
 import { renameSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, statfs, writeFile } from 'node:fs/promises'
 import type { Content, Envelope, Recipient } from '../message.ts'
 import { type Claims, createClaims } from './claim.ts'
 import {
@@ -15,6 +15,7 @@ import {
 import { createHolder } from './holder.ts'
 import { isId, newId } from './id.ts'
 import type { Identity } from './identity.ts'
+import { createFile, type NewFile } from './new-file.ts'
 import { type LogLine, type LogState, readLog } from './outcome-log.ts'
 import { createOutcomeLogs } from './shared-log.ts'
 import { createSharedSync } from './shared-sync.ts'
@@ -24,8 +25,8 @@ import { createUnanswered, type Unanswered } from './unanswered.ts'
 export type IncomingStore = {
   /** A fresh message id. */
   newId(): string
-  /** Creates `incoming/<id>.eml` for writing; fails if it exists. The caller closes the handle. */
-  openContent(id: string): Promise<FileHandle>
+  /** Creates `incoming/<id>.eml` for writing; fails if it exists. The caller closes it. */
+  openContent(id: string): Promise<NewFile>
   contentPath(id: string): string
   /** Removes what a transaction that came to nothing left. */
   removeContent(id: string): Promise<void>
@@ -160,7 +161,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     claims,
     unanswered: createUnanswered(place('unanswered'), holder),
     newId: () => newId(),
-    openContent: id => open(contentPath(id), 'wx', 0o640),
+    openContent: async id => createFile(contentPath(id)),
     contentPath,
     removeContent: async id => void unlinkIfThere(contentPath(id)),
     async content(id) {

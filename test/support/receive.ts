@@ -1,5 +1,5 @@
 // A real createReceive on free ports with a store in a temporary folder, directories of a list, and a hold as told.
-import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Config, configSchema } from '../../gateway/config/schema.ts'
@@ -8,6 +8,7 @@ import type { Answer, HoldDot, IncomingStore } from '../../gateway/receive/answe
 import { createReceive, type Receive, type ReceiveOptions } from '../../gateway/receive/server.ts'
 import { type Reply, reply } from '../../gateway/reply.ts'
 import { newId } from '../../gateway/spool/id.ts'
+import { createFile } from '../../gateway/spool/new-file.ts'
 import type { Directory, Existence } from '../../policies/directory/directory.ts'
 import { type RecordedEvents, recordEvents } from './events.ts'
 import { temporaryFolder } from './process.ts'
@@ -18,7 +19,7 @@ export function folderStore(folder: string): IncomingStore {
   return {
     newId,
     contentPath,
-    openContent: (id): Promise<FileHandle> => open(contentPath(id), 'wx'),
+    openContent: async id => createFile(contentPath(id)),
     removeContent: id => rm(contentPath(id), { force: true }),
   }
 }
@@ -34,12 +35,11 @@ export function slowStore(
     async openContent(id) {
       const file = await store.openContent(id)
       const write = file.writev.bind(file)
-      const slowly = async (pieces: readonly NodeJS.ArrayBufferView[]) => {
+      file.writev = async pieces => {
         told.writes++
         await sleep(writeMs)
         return await write(pieces.length > 1 ? pieces.slice(0, -1) : pieces)
       }
-      file.writev = slowly as typeof file.writev
       return file
     },
   }
