@@ -9,6 +9,8 @@ import { createHeaderFilter, isEightBit } from './header.ts'
 /** Content up to this size is read once into memory. */
 const SMALL_BYTES = 262_144
 const CHUNK_BYTES = 131_072
+/** Most header sections fit. */
+const HEAD_BYTES = 16_384
 /** Buffers of one message that may wait until what is in them has been sent; those beyond are not used again. */
 const LENT_BUFFERS = 8
 
@@ -97,7 +99,7 @@ async function inFile(
     const { size } = await file.stat()
     if (size !== content.sizeBytes) throw wrongLength(size, content)
     const octets = (takeBuffer: TakeBuffer) => cutFrom(chunks(file, size, takeBuffer), replacements)
-    const head = await readHead(octets(fresh))
+    const head = await readHead(octets(() => Buffer.allocUnsafe(HEAD_BYTES)))
     return {
       sizeBytes: fields.length + size + growth - head.removedBytes,
       eightBitHeader: head.eightBit,
@@ -110,10 +112,8 @@ async function inFile(
   }
 }
 
-/** Gives a buffer to read into. */
+/** Gives a buffer to be filled. */
 type TakeBuffer = () => Buffer
-
-const fresh: TakeBuffer = () => Buffer.allocUnsafeSlow(CHUNK_BYTES)
 
 async function* chunks(
   file: FileHandle,
@@ -121,8 +121,8 @@ async function* chunks(
   takeBuffer: TakeBuffer,
 ): AsyncGenerator<Buffer> {
   for (let at = 0; at < sizeBytes; ) {
-    const length = Math.min(CHUNK_BYTES, sizeBytes - at)
-    const { bytesRead, buffer } = await file.read(takeBuffer(), 0, length, at)
+    const buffer = takeBuffer()
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, sizeBytes - at), at)
     if (bytesRead === 0) throw new Error(`content ends after ${at} octets`)
     at += bytesRead
     yield buffer.subarray(0, bytesRead)
@@ -173,7 +173,7 @@ async function* filtered(
     const [first] = lent
     const isFree = first !== undefined && lent.length > 1 && first.until <= sentBytes()
     if (isFree || lent.length === LENT_BUFFERS) lent.shift()
-    const buffer = isFree ? first.buffer : fresh()
+    const buffer = isFree ? first.buffer : Buffer.allocUnsafeSlow(CHUNK_BYTES)
     lent.push({ buffer, until: Number.POSITIVE_INFINITY })
     return buffer
   }

@@ -91,3 +91,17 @@ test('whoever does not say what it has sent keeps all pieces as they are', async
   for await (const piece of source.pieces()) pieces.push(piece)
   assert.ok(Buffer.concat(pieces).equals(Buffer.from(`${FIELDS}Subject: x\r\n\r\n${made.body}`)))
 })
+
+test('a header section longer than what is read of it at once, with a forged field at its end', async () => {
+  await using folder = await temporaryFolder('source')
+  const fields = 'X-Long: y\r\n'.repeat(20_000)
+  const body = 'line of text\r\n'.repeat(20_000)
+  const file = path.join(folder.path, 'm.eml')
+  await writeFile(file, `${fields}${HEAD}${body}`)
+  const sizeBytes = fields.length + HEAD.length + body.length
+  await using source = await openSource({ path: file, sizeBytes }, FIELDS)
+  const { octets } = await relayed(source, 2)
+  const expected = Buffer.from(`${FIELDS}${fields}Subject: x\r\n\r\n${body}`)
+  assert.ok(octets.equals(expected))
+  assert.equal(source.sizeBytes, expected.length)
+})
