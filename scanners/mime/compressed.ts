@@ -35,6 +35,7 @@ export async function* openCompressed(octets: Octets, session: Session): AsyncGe
 
 /** What lies behind padding is looked at as if it came alone. */
 export function* openPadded(octets: Octets): Generator<Piece> {
+  if (!/^[\s\0]/.test(octets.slice(0, 1).toString('latin1'))) return
   const text = octets.slice(0, PADDING_BYTES).toString('latin1')
   const padding = PADDING.exec(text)?.[0].length ?? 0
   const isBinary =

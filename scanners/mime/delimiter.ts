@@ -18,8 +18,8 @@ export type Delimiters = {
 }
 
 const TOKEN_BYTES = 200
-/** `Content`, in whatever case, with whatever a forgiving program overlooks. */
-const CONTENT_FIELD = /(?<![^\r\n])[ \t\0]*c\0*o\0*n\0*t\0*e\0*n\0*t/gi
+/** In whatever case, with what a forgiving program overlooks. */
+const CONTENT = /c\0*o\0*n\0*t\0*e\0*n\0*t/gi
 const HYPHEN = 0x2d
 const LF = 0x0a
 const CR = 0x0d
@@ -57,8 +57,10 @@ export async function findDelimiters(
     }
     // Without a colon there is no field; so base64, which has none, is not searched.
     if (window.includes(0x3a) || window.includes(0))
-      for (const { index } of window.toString('latin1').matchAll(CONTENT_FIELD))
-        if (base + index > (fields.at(-1) ?? -1)) fields.push(base + index)
+      for (const { index } of window.toString('latin1').matchAll(CONTENT)) {
+        const start = lineStart(window, index)
+        if (start >= 0 && base + start > (fields.at(-1) ?? -1)) fields.push(base + start)
+      }
     if (Math.max(starts.length, fields.length) > budget.limits.delimiterLines) {
       budget.stop('too-many')
       return undefined
@@ -104,6 +106,16 @@ function indexed(
     },
   }
 }
+
+/** Of the line that has nothing but white space and NULs before `at`; -1 where it has. */
+function lineStart(window: Buffer, at: number): number {
+  let i = at
+  while (isOverlooked(window[i - 1])) i--
+  return i === 0 || window[i - 1] === LF || window[i - 1] === CR ? i : -1
+}
+
+const isOverlooked = (octet: number | undefined): boolean =>
+  octet === 0x20 || octet === 0x09 || octet === 0
 
 function lineEnd(window: Buffer, from: number): number {
   for (let i = from; i < window.length; i++) if (window[i] === LF || window[i] === CR) return i

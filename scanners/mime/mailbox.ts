@@ -12,7 +12,8 @@ const OVERLAP_BYTES = 1_024
 
 /** RFC 4155: each message ends where the next begins. */
 export async function* openMailbox(octets: Octets, { budget }: Session): AsyncGenerator<Piece> {
-  const lead = LEADING.exec(octets.slice(0, WINDOW_BYTES).toString('latin1'))?.[0].length
+  const isLed = /^[\xef\s\0]/.test(octets.slice(0, 1).toString('latin1'))
+  const lead = isLed && LEADING.exec(octets.slice(0, WINDOW_BYTES).toString('latin1'))?.[0].length
   if (lead) yield { octets: octets.view(lead, octets.sizeBytes), as: 'message' }
   const room = createRoom()
   let from = -1

@@ -1,6 +1,6 @@
 // Decodes quoted-printable (RFC 2045 §6.7), and what comes near it, in the ways that programs do.
 import type { Budget } from './limits.ts'
-import { type Octets, type Scratch, WINDOW_BYTES } from './octets.ts'
+import { createRoom, type Octets, type Scratch, WINDOW_BYTES } from './octets.ts'
 
 type Way = {
   /** An equals sign that starts nothing: kept, or left out. */
@@ -53,15 +53,18 @@ async function decode(
   scratch: Scratch,
   budget: Budget,
 ): Promise<Octets> {
-  const sink = scratch.sink(budget)
+  const sink = scratch.sink(budget, octets.sizeBytes)
+  const [room, place] = [createRoom(), createRoom()]
   let rest = Buffer.alloc(0)
   for (let at = 0; at < octets.sizeBytes; at += WINDOW_BYTES) {
     await budget.breathe()
     const isLast = at + WINDOW_BYTES >= octets.sizeBytes
-    const text = Buffer.concat([rest, octets.slice(at, at + WINDOW_BYTES)])
+    const text = Buffer.concat([rest, octets.slice(at, at + WINDOW_BYTES, room)])
     const end = isLast ? text.length : breakBefore(text)
     rest = text.subarray(end)
-    if (!sink.write(decodeText(text.subarray(0, end), way, odd))) break
+    const out = place.of(end)
+    const count = decodeText(text.subarray(0, end), way, odd, out)
+    if (!sink.write(out.subarray(0, count))) break
   }
   return sink.finish()
 }
@@ -74,42 +77,35 @@ function breakBefore(text: Buffer): number {
   return equals >= text.length - 3 && equals > 0 ? equals : text.length
 }
 
-function decodeText(text: Buffer, way: Way, odd: Oddities): Buffer {
-  const out = Buffer.allocUnsafe(text.length)
+/** Into `out`, which has room for the text; so many octets. */
+function decodeText(text: Buffer, way: Way, odd: Oddities, out: Buffer): number {
   let count = 0
-  for (let i = 0; i < text.length; ) {
+  let i = 0
+  while (i < text.length) {
     const octet = text[i] ?? 0
     if (octet === EQUALS) {
       const value = (hex(text[i + 1]) << 4) | hex(text[i + 2])
-      const end = lineEndAfter(text, i + 1)
-      if (value >= 0) {
-        out[count++] = value
-        i += 3
-        odd.encoded = true
-      } else if (end > 0) {
-        i = end
-        odd.encoded = true
-      } else {
-        if (way.stray === 'keep') out[count++] = octet
-        odd.stray = true
-        i++
-      }
-    } else if (isBlank(octet)) {
-      let end = i + 1
-      while (isBlank(text[end])) end++
-      const isTrailing = end === text.length || text[end] === LF || text[end] === CR
-      if (isTrailing) odd.trailing = true
-      if (!isTrailing || way.trailing === 'keep') {
-        text.copy(out, count, i, end)
-        count += end - i
-      }
-      i = end
+      const end = value >= 0 ? i + 3 : lineEndAfter(text, i + 1)
+      if (end > 0) odd.encoded = true
+      else odd.stray = true
+      if (value >= 0) out[count++] = value
+      else if (end === 0 && way.stray === 'keep') out[count++] = octet
+      i = end > 0 ? end : i + 1
     } else {
+      if (octet === LF || octet === CR) count -= trailingBlanks(text, i, way, odd)
       out[count++] = octet
       i++
     }
   }
-  return out.subarray(0, count)
+  return i === text.length ? count - trailingBlanks(text, i, way, odd) : count
+}
+
+/** How many octets of white space before a line's end are to be left out. */
+function trailingBlanks(text: Buffer, end: number, way: Way, odd: Oddities): number {
+  let from = end
+  while (isBlank(text[from - 1])) from--
+  if (from < end) odd.trailing = true
+  return way.trailing === 'drop' ? end - from : 0
 }
 
 /** Where the next line starts if only white space lies before it; 0 otherwise. */

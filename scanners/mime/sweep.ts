@@ -15,6 +15,7 @@ const PIECE_LETTERS = 16
 const LETTERS = new Uint8Array(256)
 for (let code = 0; code < 256; code++)
   LETTERS[code] = /[\w+/-]/.test(String.fromCharCode(code)) ? 1 : 0
+const EQUALS = 0x3d
 const GAP = /^[\s"'>,\\]{0,64}$/
 const TAIL = /[\s"'>,\\]{1,16}[\w+/-]{1,15}={0,2}/y
 /** Without a mode only where the next line can be nothing else. */
@@ -50,7 +51,8 @@ async function* sweepRange(
   const room = createRoom()
   for (let at = from; at < to && !budget.spent; ) {
     await budget.breathe()
-    const raw = octets.slice(at, Math.min(to, at + WINDOW_BYTES), room).toString('latin1')
+    const window = octets.slice(at, Math.min(to, at + WINDOW_BYTES), room)
+    const raw = window.toString('latin1')
     const text = at + raw.length < to ? raw.slice(0, cutOf(raw)) : raw
     for (const match of text.matchAll(BEGIN)) {
       const start = at + match.index
@@ -61,7 +63,8 @@ async function* sweepRange(
       if (/^=y.*\bpart=/i.test(match[0])) yencParts.push(...found.pieces.map(each => each.octets))
       yield* found.pieces
     }
-    for (const { from: start, to: end } of piecesIn(text, blob?.to === at)) {
+    const lines = window.subarray(0, text.length)
+    for (const { from: start, to: end } of piecesIn(lines, blob?.to === at)) {
       const gap = blob && text.slice(Math.max(0, blob.to - at), start)
       if (blob && gap !== undefined && blob.to >= at - 64 && GAP.test(gap)) {
         if (blob.ways.length < 3) blob.ways.push({ from: at + start, to: 0 })
@@ -75,8 +78,8 @@ async function* sweepRange(
     if (blob && blob.to < at + text.length) {
       TAIL.lastIndex = blob.to - at
       const tail = blob.to >= at && blob.letters >= BLOB_LETTERS && TAIL.exec(text)
-      const whole = at + text.length >= to || blob.to + 80 < at + text.length
-      if (whole) {
+      const isWhole = at + text.length >= to || blob.to + 80 < at + text.length
+      if (isWhole) {
         if (!tail || blob.letters < LARGE_LETTERS) yield* open(octets, blob, session)
         if (tail) yield* open(octets, { ...blob, to: blob.to + tail[0].length }, session)
         blob = undefined
@@ -111,7 +114,7 @@ function cutOf(text: string): number {
 }
 
 /** Rows of letters, with up to two equals signs behind. A row long enough covers a place looked at: the rest is skipped. */
-function* piecesIn(text: string, continues: boolean): Generator<Range> {
+function* piecesIn(text: Buffer, continues: boolean): Generator<Range> {
   const first = continues ? rowEnd(text, 0) : 0
   if (first > 0) yield { from: 0, to: padded(text, first) }
   for (let at = first + PIECE_LETTERS - 1; at < text.length; at += PIECE_LETTERS) {
@@ -125,16 +128,16 @@ function* piecesIn(text: string, continues: boolean): Generator<Range> {
   }
 }
 
-const isLetter = (text: string, at: number): boolean => LETTERS[text.charCodeAt(at) & 0xff] === 1
+const isLetter = (text: Buffer, at: number): boolean => LETTERS[text[at] ?? 0] === 1
 
-function rowEnd(text: string, from: number): number {
+function rowEnd(text: Buffer, from: number): number {
   let end = from
   while (end < text.length && isLetter(text, end)) end++
   return end
 }
 
-const padded = (text: string, end: number): number =>
-  text[end] !== '=' ? end : text[end + 1] === '=' ? end + 2 : end + 1
+const padded = (text: Buffer, end: number): number =>
+  text[end] !== EQUALS ? end : text[end + 1] === EQUALS ? end + 2 : end + 1
 
 /** A blob of several pieces may start with a word that only stands before it, so it is read from the second too. */
 async function* open(octets: Octets, blob: Blob, session: Session): AsyncGenerator<Piece> {
