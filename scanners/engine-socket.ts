@@ -49,6 +49,8 @@ export class EngineSocket extends net.Socket {
       else this.destroy(new Error('its reply is too long'))
     })
     this.connect(parseEngineAddress(address))
+    // To connect makes net.Socket's own `write` a property of this one, in front of that of the class.
+    Reflect.deleteProperty(this, 'write')
   }
 
   override emit(event: string | symbol, ...args: unknown[]): boolean {
