@@ -182,7 +182,8 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
       unlinkIfThere(envelopePath(id))
       await syncQueued()
       unlinkIfThere(contentPath(id))
-      if (!keepLog) unlinkIfThere(logPath(id))
+      // Mostly all ended at once, and there is none.
+      if (!keepLog && statIfThere(logPath(id))) unlinkIfThere(logPath(id))
     },
     writeContent: (id, bytes) => writeFile(contentPath(id), bytes, { mode: 0o640 }),
     setAside: (id, cause) => setAside(`${id}.json`, cause),
