@@ -64,7 +64,11 @@ export async function startPeer(
     }
     case 'sallyport-other': {
       const command = path.join(other.folder, 'gateway/sallyport')
-      return startOurs(backends, { ...ours, config: { ...config, ...other.config }, command })
+      const settings = { ...config, ...other.config }
+      const discards = JSON.stringify(settings.hold) === '{"seconds":0}'
+      return Object.assign(await startOurs(backends, { ...ours, config: settings, command }), {
+        discards,
+      })
     }
     case 'sallyport-roles':
       return startOursApart(backends, ours, ['receive', 'scan,relay'])
