@@ -11,7 +11,7 @@ import { writeDown } from './write-down.ts'
 /** Only for the holder of the claim. */
 export async function closeCustody(run: Run): Promise<void> {
   const { options, envelope, content } = run
-  const { spool, events } = options
+  const { spool } = options
   const log = await spool.log(envelope.id)
   const failed = failedOf(run, log)
   if (failed.length > 0) {
@@ -20,15 +20,8 @@ export async function closeCustody(run: Run): Promise<void> {
     await writeDown(run, lines)
   }
   const ends = endsOf(envelope, await spool.log(envelope.id))
-  const ended = sumOf(ends)
-  if (ended < envelope.recipients.length) {
-    options.hints.tellSweep(envelope.id)
-    return
-  }
-  events.custodyEnded({ id: envelope.id, recipients: ended, ends })
-  // A client that never heard our 250 comes again: the log then still knows whom we served.
-  const keepLog = await spool.unanswered.has(envelope.fingerprint, envelope.id)
-  await spool.endCustody(envelope.id, keepLog)
+  if (!isAll(run, ends)) options.hints.tellSweep(envelope.id)
+  else await end(run, ends, await mayComeAgain(run))
 }
 
 /** Writes down what became of recipients, unless that ends custody at once. */
@@ -40,24 +33,31 @@ export async function settle(run: Run, lines: readonly LogLine[]): Promise<void>
  * Where nothing is left to do, and nobody will ask, the last outcomes need not be written: that the envelope is gone says
  * as much, and is as durable.
  */
-async function endAtOnce({ options, envelope, custody, log }: Run, lines: readonly LogLine[]) {
-  const { spool, events } = options
-  const { id, recipients } = envelope
+async function endAtOnce(run: Run, lines: readonly LogLine[]): Promise<boolean> {
+  const { envelope, custody, log } = run
   if (!custody) return false
   const all = new Map(log.ends)
   for (const line of lines) if (line.kind === 'end') all.set(line.recipient, line)
   const ends = endsOf(envelope, { ends: all })
-  if (sumOf(ends) < recipients.length) return false
-  if (await spool.unanswered.has(envelope.fingerprint, id)) return false
-  events.custodyEnded({ id, recipients: recipients.length, ends })
-  return spool.endCustody(id, false).then(
+  if (!isAll(run, ends) || (await mayComeAgain(run))) return false
+  return end(run, ends, false).then(
     () => true,
     () => false,
   )
 }
 
-const sumOf = ({ relayed, quarantined, discarded, notified }: Ends): number =>
-  relayed + quarantined + discarded + notified
+const isAll = ({ envelope }: Run, { relayed, quarantined, discarded, notified }: Ends): boolean =>
+  relayed + quarantined + discarded + notified >= envelope.recipients.length
+
+/** A client that never heard our 250 does: the log then still knows whom we served. */
+const mayComeAgain = ({ options, envelope }: Run): Promise<boolean> =>
+  options.spool.unanswered.has(envelope.fingerprint, envelope.id)
+
+async function end({ options, envelope }: Run, ends: Ends, keepLog: boolean): Promise<void> {
+  const { id, recipients } = envelope
+  options.events.custodyEnded({ id, recipients: recipients.length, ends })
+  await options.spool.endCustody(id, keepLog)
+}
 
 function failedOf(run: Run, log: LogState): Failed[] {
   const { envelope, options } = run
